@@ -1,0 +1,60 @@
+/**
+ * Every bound and timeout of the product with its reason, so that nothing that a peer, a container
+ * or an engine sends can make memory or work grow without limit.
+ *
+ * Law: a Map, Set or queue that outside input can fill names its bound from here.
+ */
+
+export const LIMITS = {
+  /** Underlay MTU 1400 is common behind tunnels; 1350 leaves room for IPv6 and UDP headers. */
+  datagramBytesMax: 1350,
+  /** One stream frame: a snapshot of the largest origin fits with room to spare. */
+  streamFrameBytesMax: 16 * 1024 * 1024,
+  /** Concurrent streams served; more are refused at accept. */
+  streamsMax: 128,
+  /** Peers of one mesh, dead ones included. */
+  peersMax: 4096,
+  /** Rows one origin may hold: a host has at most a few thousand containers. */
+  rowsPerOriginMax: 16_384,
+  /** Bytes of one encoded row; a name list of a container stays below 2 KiB. */
+  rowBytesMax: 4096,
+  /** Tombstones an origin keeps before it raises its floor. */
+  tombstonesMax: 1024,
+  /** msgpack nesting depth accepted from the wire. */
+  wireDepthMax: 16,
+  /** Elements of one msgpack array accepted from the wire. */
+  wireItemsMax: 65_536,
+  /** Networks of one mesh. */
+  networksMax: 1024,
+  /** Names of one container, aliases included. */
+  namesPerEndpointMax: 32,
+  /** Intervals of one pool's ownership map accepted from one peer. */
+  intervalsPerRowMax: 2048,
+  /** Body of one Docker plugin call or control call. */
+  requestBytesMax: 1024 * 1024,
+  /** DNS queries in flight per sandbox; one more is answered SERVFAIL. */
+  dnsInflightPerSandboxMax: 256,
+} as const;
+
+export const TIMES = {
+  /** How long Join waits for reachable peers to acknowledge a row before it answers anyway. */
+  announceMs: 400,
+  /** First retransmission of an unacknowledged push; a LAN answers within a millisecond. */
+  pushRetryMs: 40,
+  /** Retransmissions before the digest exchange is left to repair. */
+  pushTries: 4,
+  /** One digest to one random peer each interval: a lost push is repaired within about a second. */
+  digestIntervalMs: 1000,
+  /** Deadline of one request over a stream between peers. */
+  streamDeadlineMs: 5000,
+  /** Names of a dead peer go at once, its kernel entries stay this long. */
+  deadGraceMs: 60_000,
+  /** Full observe and diff of the kernel, hints or not. */
+  reconcileIntervalMs: 30_000,
+  /** A released address rests before it is given out again. */
+  addressQuarantineMs: 30_000,
+  /** Allocated but never joined: a broken engine call's address is taken back after this. */
+  orphanLeaseMs: 60_000,
+  /** TTL of our DNS answers. */
+  dnsTtlSeconds: 5,
+} as const;

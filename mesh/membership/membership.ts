@@ -1,0 +1,58 @@
+/**
+ * The seam every membership engine stands behind: who is here, who is suspected, who is gone.
+ *
+ * Law: a dead or left peer stays a reconnect target, so a healed partition of any length rejoins
+ * by itself; an engine never reports two live records for one peer id.
+ */
+import type { Cancel, HostPort, PeerId } from "../ports.ts";
+
+export type MemberState = "alive" | "suspect" | "dead" | "left";
+
+/** What a peer says of itself; travels with membership and changes only with a new incarnation. */
+export interface PeerMeta {
+  readonly id: PeerId;
+  /** Human name, the hostname unless told; 1 to 63 printable characters. */
+  readonly name: string;
+  /** Rises at each start of the daemon. */
+  readonly incarnation: number;
+  /** Where its gossip port is reached; the host part is also its VTEP. */
+  readonly advertise: HostPort;
+}
+
+export interface Member extends PeerMeta {
+  readonly state: MemberState;
+  /** Clock.nowMs() of the last change of state. */
+  readonly sinceMs: number;
+  /** Smoothed round trip, null until measured. */
+  readonly rttMs: number | null;
+  readonly self: boolean;
+}
+
+/** An address this peer tries to reach until it is a member: named by the operator or once known. */
+export interface Target {
+  readonly address: HostPort;
+  readonly state: "connected" | "trying";
+  readonly attempts: number;
+}
+
+export interface MemberEvent {
+  readonly type: "alive" | "suspect" | "dead" | "left" | "updated";
+  readonly member: Member;
+}
+
+export interface Membership {
+  /** Starts probing; resolves once the engine listens. */
+  start(): Promise<void>;
+  /** Adds reconnect targets. Returns at once; a target is tried until it answers. */
+  join(targets: readonly HostPort[]): void;
+  /** Drops reconnect targets; members met through them stay. */
+  forget(targets: readonly HostPort[]): void;
+  /** Tells every live member that this peer leaves of its own will. */
+  leave(): Promise<void>;
+  /** Stops all timers and sockets' use; idempotent. */
+  stop(): Promise<void>;
+  /** Every known member, self first, then by id. */
+  members(): readonly Member[];
+  targets(): readonly Target[];
+  onEvent(receive: (event: MemberEvent) => void): Cancel;
+}
