@@ -4,3 +4,5 @@ export * from "./limits.ts";
 export type * from "./membership/membership.ts";
 export type * from "./ports.ts";
 export * from "./tables/types.ts";
+export { decodeWire, encodeWire } from "./wire/msgpack.ts";
+export { readArray, readBoolean, readBytes, readInteger, readString } from "./wire/read.ts";
