@@ -25,6 +25,7 @@ const EXIT_BY_CODE = {
   ALREADY_RUNNING: EXIT.failed,
   STATE_LOCKED: EXIT.failed,
   STATE_CORRUPT: EXIT.failed,
+  STATE_UNWRITABLE: EXIT.failed,
   PORT_IN_USE: EXIT.failed,
   NOT_ROOT: EXIT.failed,
   KERNEL_LACKS: EXIT.failed,

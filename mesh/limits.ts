@@ -16,8 +16,12 @@ export const LIMITS = {
   peersMax: 4096,
   /** Rows one origin may hold: a host has at most a few thousand containers. */
   rowsPerOriginMax: 16_384,
-  /** Bytes of one encoded row; a name list of a container stays below 2 KiB. */
-  rowBytesMax: 4096,
+  /** Bytes of one encoded row: the ownership map of a fragmented pool is the largest. */
+  rowBytesMax: 128 * 1024,
+  /** Characters of a row's key. */
+  rowKeyLengthMax: 200,
+  /** Bytes of deltas in one answer of a digest exchange; the rest follows in the next. */
+  syncBytesMax: 4 * 1024 * 1024,
   /** Tombstones an origin keeps before it raises its floor. */
   tombstonesMax: 1024,
   /** msgpack nesting depth accepted from the wire. */
@@ -30,6 +34,12 @@ export const LIMITS = {
   namesPerEndpointMax: 32,
   /** Intervals of one pool's ownership map accepted from one peer. */
   intervalsPerRowMax: 2048,
+  /** Founders of a mesh, 51 bytes each in its record; later peers ask for space. */
+  foundersMax: 1024,
+  /** Peers named at launch, as a voter reports them. */
+  declaredMax: 256,
+  /** Addresses one host may hold or let rest in one pool: a few thousand containers and room. */
+  leasesMax: 65_536,
   /** Body of one Docker plugin call or control call. */
   requestBytesMax: 1024 * 1024,
   /** DNS queries in flight per sandbox; one more is answered SERVFAIL. */
@@ -53,6 +63,19 @@ export const TIMES = {
   reconcileIntervalMs: 30_000,
   /** A released address rests before it is given out again. */
   addressQuarantineMs: 30_000,
+  /** How long the founding waits for every declared peer before a majority goes on. */
+  foundingGraceMs: 1500,
+  /** Deadline of one founding message; its retries are spread over one to two of these. */
+  foundingCallMs: 1000,
+  /** An allocation that must wait (no founding, no space) gives up after this. */
+  allocateDeadlineMs: 5000,
+  /** Deadline of one request for space or for a single address. */
+  spaceCallMs: 1500,
+  /** First and longest pause between rounds of requests for space. */
+  spaceRetryMs: 500,
+  spaceRetryMsMax: 30_000,
+  /** Use counts are published at most this often: they inform, they decide nothing. */
+  useCountMs: 2000,
   /** Allocated but never joined: a broken engine call's address is taken back after this. */
   orphanLeaseMs: 60_000,
   /** TTL of our DNS answers. */

@@ -1,0 +1,37 @@
+/**
+ * Who this peer is: a random 128-bit id made once with the state directory, and an incarnation
+ * that rises at each start.
+ *
+ * Law: the new incarnation is durable before anyone hears of it, and passes both the stored one
+ * and the wall clock's seconds, so that a state directory rolled back to an older copy does not
+ * reuse one.
+ */
+import type { Clock, PeerId, Random, Store } from "./ports.ts";
+import { decodeWire, encodeWire } from "./wire/msgpack.ts";
+import { readArray, readBytes, readInteger } from "./wire/read.ts";
+
+const KEY = "identity";
+
+export interface Identity {
+  readonly id: PeerId;
+  readonly incarnation: number;
+}
+
+/** The identity of this life; makes the id when the store holds none. */
+export async function nextIdentity(ports: {
+  store: Store;
+  clock: Clock;
+  random: Random;
+}): Promise<Identity> {
+  const stored = await ports.store.load(KEY);
+  let id = ports.random.bytes(16);
+  let last = 0;
+  if (stored !== undefined) {
+    const [idBytes, incarnation] = readArray(decodeWire(stored), "identity", 2, 8);
+    id = readBytes(idBytes, "identity.id", 16, 16);
+    last = readInteger(incarnation, "identity.incarnation");
+  }
+  const incarnation = Math.max(last + 1, Math.floor(ports.clock.wallMs() / 1000));
+  await ports.store.save(KEY, encodeWire([id, incarnation]));
+  return { id: Buffer.from(id).toString("hex"), incarnation };
+}

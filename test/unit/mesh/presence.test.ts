@@ -1,0 +1,66 @@
+/** Names go with the verdict, kernel entries only with grace and proof. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { PeerMeta, Reachability } from "../../../mesh/index.ts";
+import { Presence } from "../../../mesh/presence.ts";
+import { FakeMembership } from "../../lib/fake-membership.ts";
+import { QuietLog } from "../../lib/quiet-log.ts";
+import { VirtualClock } from "../../lib/virtual-clock.ts";
+
+const meta = (digit: string): PeerMeta => ({
+  id: digit.repeat(32),
+  name: digit,
+  incarnation: 1,
+  advertise: { host: "10.0.0.9", port: 6783 },
+});
+
+function world(answer: Reachability) {
+  const clock = new VirtualClock();
+  const membership = new FakeMembership(meta("a"));
+  const state = { answer };
+  const other = meta("b");
+  const presence = new Presence({
+    clock,
+    log: new QuietLog(),
+    streams: { probe: async () => state.answer },
+    members: () => membership.members(),
+    origins: () => new Map([[other.id, other.advertise]]),
+  });
+  membership.onEvent((event) => presence.membershipChanged(event));
+  presence.start();
+  return { clock, membership, presence, other, state };
+}
+
+describe("Presence", () => {
+  it("drops a dead peer's names at once and its entries after the grace when silent", async () => {
+    const { clock, membership, presence, other } = world("silent");
+    membership.set(other, "alive");
+    assert.equal(presence.namesCount(other.id), true);
+    membership.set(other, "dead", clock.nowMs());
+    assert.equal(presence.namesCount(other.id), false);
+    await clock.run(55_000);
+    assert.equal(presence.entriesCount(other.id), true);
+    await clock.run(15_000);
+    assert.equal(presence.entriesCount(other.id), false);
+    membership.set(other, "alive", clock.nowMs());
+    assert.equal(presence.entriesCount(other.id), true);
+  });
+
+  it("keeps the entries of a host that is up with its daemon down", async () => {
+    const { clock, membership, presence, other, state } = world("refused");
+    membership.set(other, "left", clock.nowMs());
+    await clock.run(600_000);
+    assert.equal(presence.entriesCount(other.id), true);
+    state.answer = "silent";
+    await clock.run(10_000);
+    assert.equal(presence.entriesCount(other.id), false);
+  });
+
+  it("keeps a peer that was not yet seen in this life, within the same grace", async () => {
+    const { clock, presence, other } = world("silent");
+    assert.equal(presence.entriesCount(other.id), true);
+    assert.equal(presence.namesCount(other.id), false);
+    await clock.run(70_000);
+    assert.equal(presence.entriesCount(other.id), false);
+  });
+});
