@@ -1,0 +1,107 @@
+/**
+ * Networks, endpoints and names as rows of the replicated tables, and back.
+ *
+ * Law: nothing on the wire is trusted. A row that does not read is skipped with its reason; it
+ * hides no other row. Fields are only appended; readers ignore what follows those they know.
+ */
+import {
+  LIMITS,
+  readArray,
+  readBoolean,
+  readInteger,
+  readString,
+  type TableRow,
+  TsweaveError,
+  type WireValue,
+} from "../mesh/index.ts";
+import type { Network } from "./model.ts";
+
+/** What every peer knows of an endpoint; the row's key is the endpoint id. */
+export interface EndpointRow {
+  readonly network: string;
+  readonly ip: string;
+  readonly mac: string;
+  readonly vtep: string;
+}
+
+/** The names of an endpoint on its network; the row's key is the endpoint id. */
+export interface NamesRow {
+  readonly network: string;
+  readonly ip: string;
+  readonly names: readonly string[];
+}
+
+/** A network as its creator published it; the row's key is the network's name. */
+export type NetworkRow = Pick<Network, "vni" | "subnet" | "gateway" | "mtuBytes" | "internal">;
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+const IPV4 = new RegExp(`^${OCTET}(\\.${OCTET}){3}$`);
+/** Loose on purpose: an underlay address is only ever handed to `bridge fdb` as one argument. */
+const UNDERLAY = /^[0-9a-f:.]{2,45}$/;
+const CIDR = new RegExp(`^${OCTET}(\\.${OCTET}){3}/(3[0-2]|[12]?[0-9])$`);
+
+export function endpointToWire(row: EndpointRow): WireValue {
+  return [row.network, row.ip, row.mac, row.vtep];
+}
+
+/** @throws TsweaveError BAD_MESSAGE */
+export function endpointFromWire(value: WireValue): EndpointRow {
+  const [network, ip, mac, vtep] = readArray(value, "endpoint", 4, 16);
+  return {
+    network: readString(network, "endpoint.network", 255, NAME),
+    ip: readString(ip, "endpoint.ip", 15, IPV4),
+    mac: readString(mac, "endpoint.mac", 17, MAC),
+    vtep: readString(vtep, "endpoint.vtep", 45, UNDERLAY),
+  };
+}
+
+export function namesToWire(row: NamesRow): WireValue {
+  return [row.network, row.ip, row.names.slice(0, LIMITS.namesPerEndpointMax)];
+}
+
+/** @throws TsweaveError BAD_MESSAGE */
+export function namesFromWire(value: WireValue): NamesRow {
+  const [network, ip, names] = readArray(value, "names", 3, 16);
+  return {
+    network: readString(network, "names.network", 255, NAME),
+    ip: readString(ip, "names.ip", 15, IPV4),
+    names: readArray(names, "names.names", 0, LIMITS.namesPerEndpointMax).map((name) =>
+      readString(name, "name", 255),
+    ),
+  };
+}
+
+export function networkToWire(row: NetworkRow): WireValue {
+  return [row.vni, row.subnet, row.gateway, row.mtuBytes, row.internal];
+}
+
+/** @throws TsweaveError BAD_MESSAGE */
+export function networkFromWire(value: WireValue): NetworkRow {
+  const [vni, subnet, gateway, mtuBytes, internal] = readArray(value, "network", 5, 16);
+  return {
+    vni: readInteger(vni, "network.vni", 1, 0xff_ffff),
+    subnet: readString(subnet, "network.subnet", 18, CIDR),
+    gateway: readString(gateway, "network.gateway", 15, IPV4),
+    mtuBytes: readInteger(mtuBytes, "network.mtu", 68, 65_535),
+    internal: readBoolean(internal, "network.internal"),
+  };
+}
+
+/** Rows that read, with their origin and key; what does not read is reported and skipped. */
+export function readRows<Row>(
+  rows: readonly TableRow[],
+  read: (value: WireValue) => Row,
+  skipped: (row: TableRow, reason: string) => void,
+): { readonly origin: string; readonly key: string; readonly row: Row }[] {
+  return rows.flatMap((held) => {
+    try {
+      return [{ origin: held.origin, key: held.key, row: read(held.value) }];
+    } catch (error) {
+      if (!(error instanceof TsweaveError)) throw error;
+      skipped(held, error.message);
+      return [];
+    }
+  });
+}
