@@ -45,7 +45,7 @@ const EXIT_BY_CODE = {
 
 export type ErrorCode = keyof typeof EXIT_BY_CODE;
 
-/** An expected failure. `message` says what and where, `hint` is the command or change that helps. */
+/** An expected failure: `message` says what and where, `hint` the command or change that helps. */
 export class TsweaveError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;

@@ -44,6 +44,14 @@ export const LIMITS = {
   requestBytesMax: 1024 * 1024,
   /** DNS queries in flight per sandbox; one more is answered SERVFAIL. */
   dnsInflightPerSandboxMax: 256,
+  /** One forwarded or TCP query, and the UDP size offered to resolvers: EDNS's usual ceiling. */
+  dnsMessageBytesMax: 4096,
+  /** TCP connections to one sandbox's resolver; more are closed at accept. */
+  dnsTcpConnectionsMax: 64,
+  /** Bytes a TCP client may leave unread before its connection is cut. */
+  dnsTcpBacklogBytesMax: 1024 * 1024,
+  /** Sandboxes with a DNS hook on one host. */
+  dnsSandboxesMax: 4096,
 } as const;
 
 export const TIMES = {
@@ -80,4 +88,16 @@ export const TIMES = {
   orphanLeaseMs: 60_000,
   /** TTL of our DNS answers. */
   dnsTtlSeconds: 5,
+  /** A forwarded query without an answer gets SERVFAIL; Docker itself gives up sooner. */
+  dnsForwardMs: 10_000,
+  /** The same where every network is internal: nothing outside can answer, so within a second. */
+  dnsForwardInternalMs: 900,
+  /** Opening a sandbox's DNS hook; it takes about a tenth of a second on an idle host. */
+  dnsHookMs: 5000,
+  /** Removing a sandbox's DNS hook. */
+  dnsRestoreMs: 2000,
+  /** A DNS client's TCP connection that says nothing is closed (RFC 7766 §6.2.3). */
+  dnsTcpIdleMs: 10_000,
+  /** First pause before the hook of a sandbox whose forwarded queries all fail is opened anew. */
+  dnsDeafPauseMs: 60_000,
 } as const;

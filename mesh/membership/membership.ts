@@ -28,7 +28,7 @@ export interface Member extends PeerMeta {
   readonly self: boolean;
 }
 
-/** An address this peer tries to reach until it is a member: named by the operator or once known. */
+/** An address this peer tries until it is a member: named by the operator or once known. */
 export interface Target {
   readonly address: HostPort;
   readonly state: "connected" | "trying";

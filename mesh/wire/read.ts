@@ -9,7 +9,7 @@ function refuse(path: string, expected: string): never {
   throw new TsweaveError("BAD_MESSAGE", `${path}: expected ${expected}`);
 }
 
-/** An array of `least` to `most` items. Longer tuples come from newer versions: extra items are ignored by callers. */
+/** An array of `least` to `most` items. Callers ignore items that newer versions append. */
 export function readArray(
   value: WireValue | undefined,
   path: string,

@@ -1,4 +1,4 @@
-/** A clock that moves only when a test moves it; timers fire in time order, ties in arming order. */
+/** A clock that only a test moves; timers fire in time order, ties in arming order. */
 import type { Cancel, Clock } from "../../mesh/index.ts";
 
 interface Timer {
