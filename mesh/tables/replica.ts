@@ -105,6 +105,15 @@ export class Replica {
     return hash.digest().subarray(0, 8);
   }
 
+  /** How many origins' logs reach further here than `theirs` says. */
+  originsAhead(theirs: readonly VectorEntry[]): number {
+    const known = new Map(theirs.map((entry) => [entry.origin, entry]));
+    return [...this.#logs.values()].filter((log) => {
+      const entry = known.get(log.origin);
+      return entry === undefined || isAhead(log, entry);
+    }).length;
+  }
+
   /** What the holder of `theirs` lacks, at most about `bytesMax` of it (at least one delta). */
   deltasFor(theirs: readonly VectorEntry[], bytesMax: number): Delta[] {
     const known = new Map(theirs.map((entry) => [entry.origin, entry]));

@@ -1,12 +1,12 @@
 /**
- * Moves rows between replicas: fresh own rows at once to every live peer, acknowledged and
- * retried; everything else by digest exchange, which also repairs whatever a push lost.
+ * The tables as others use them, and the eager road of a fresh own row: at once to every live
+ * peer, acknowledged and retried. Whatever that loses, exchange.ts repairs.
  *
  * Law: any two peers that can talk converge. A message that makes no sense is logged and dropped;
  * it stops neither the next message nor another table.
  */
 import { messageOf } from "../errors.ts";
-import { LIMITS, TIMES } from "../limits.ts";
+import { TIMES } from "../limits.ts";
 import type { Member, MemberEvent } from "../membership/membership.ts";
 import type {
   Cancel,
@@ -55,8 +55,7 @@ export class Replicator implements Tables {
   readonly #replica: Replica;
   /** BOUNDED: one entry a member (peersMax): own sequence number it is known to hold. */
   readonly #acked = new Map<PeerId, number>();
-  /** BOUNDED: one exchange a member (peersMax). */
-  readonly #exchanging = new Set<PeerId>();
+  readonly #exchange: DigestExchange;
   /** BOUNDED: one entry a table name. */
   readonly #watchers = new Map<TableName, Set<(changes: readonly RowChange[]) => void>>();
   /** BOUNDED: one entry a driver call in flight, each with a deadline. */
@@ -75,24 +74,26 @@ export class Replicator implements Tables {
   constructor(ports: ReplicatorPorts, replica: Replica) {
     this.#ports = ports;
     this.#replica = replica;
+    this.#exchange = new DigestExchange(ports, replica, {
+      merge: (deltas) => this.#merge(deltas),
+      learn: (peer, seq) => this.#learn(peer, seq),
+    });
   }
 
   /** Begins to talk: every own row written before is offered whole to whoever asks. */
   start(): void {
     this.#started = true;
     this.#pushedSeq = this.#replica.ownSeq;
-    const { datagrams, rpc } = this.#ports;
-    this.#cancels.push(
-      datagrams.onPacket((from, packet) => this.#receive(from, packet)),
-      rpc.serve("sync", async (from, body) => this.#serveSync(from, body)),
-      rpc.serve("offer", async (from, body) => this.#serveOffer(from, body)),
-    );
+    const { datagrams } = this.#ports;
+    this.#cancels.push(datagrams.onPacket((from, packet) => this.#receive(from, packet)));
+    this.#exchange.start();
     this.#armDigest();
   }
 
   stop(): void {
     this.#started = false;
     for (const cancel of this.#cancels.splice(0)) cancel();
+    this.#exchange.stop();
     this.#cancelFlush?.();
     this.#cancelRetry?.();
     this.#cancelDigest?.();
@@ -154,7 +155,7 @@ export class Replicator implements Tables {
     const { member } = event;
     if (event.type === "alive" && !member.self) {
       this.#acked.delete(member.id);
-      this.#exchange(member.id);
+      this.#exchange.with(member.id);
     }
     if (member.state !== "alive") this.#settleWaiters();
   }
@@ -246,7 +247,7 @@ export class Replicator implements Tables {
       if (message.type === "push") this.#takePush(from, message.sender, message.delta);
       else if (message.type === "ack") this.#takeAck(message.sender, message);
       else if (Buffer.compare(message.hash, this.#replica.digest()) !== 0) {
-        this.#exchange(message.sender);
+        this.#exchange.with(message.sender);
       }
     } catch (error) {
       this.#ports.log.warn({ from, error: messageOf(error) }, "dropped a tables message");
@@ -254,7 +255,7 @@ export class Replicator implements Tables {
   }
 
   #takePush(from: HostPort, sender: PeerId, delta: Delta): void {
-    if (this.#merge([delta])) this.#exchange(sender);
+    if (this.#merge([delta])) this.#exchange.with(sender);
     const held = this.#replica.vector().find((entry) => entry.origin === delta.origin);
     if (held === undefined || held.incarnation !== delta.incarnation) return;
     const { incarnation, seq } = held;
@@ -291,61 +292,6 @@ export class Replicator implements Tables {
       const own = changes.filter((change) => change.table === table);
       if (own.length > 0) for (const receive of watchers) receive(own);
     }
-  }
-
-  #exchange(peer: PeerId): void {
-    if (!this.#started || this.#exchanging.has(peer) || peer === this.#replica.self) return;
-    if (this.#exchanging.size >= LIMITS.peersMax) return;
-    this.#exchanging.add(peer);
-    this.#exchangeWith(peer)
-      .catch((error: unknown) => {
-        this.#ports.log.debug({ peer, error: messageOf(error) }, "digest exchange failed");
-      })
-      .finally(() => this.#exchanging.delete(peer));
-  }
-
-  async #exchangeWith(peer: PeerId): Promise<void> {
-    const { rpc } = this.#ports;
-    for (let more = true; more && this.#started; ) {
-      const mine = vectorToWire(this.#replica.vector());
-      const answer = await rpc.call(peer, "sync", [mine], TIMES.streamDeadlineMs);
-      const [deltas, vector, cut] = readArray(answer, "sync answer", 3, 16);
-      const fetched = readArray(deltas, "sync deltas", 0, LIMITS.peersMax).map(deltaFromWire);
-      this.#merge(fetched);
-      const theirs = vectorFromWire(vector);
-      this.#learnAcked(peer, theirs);
-      const lacking = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax);
-      if (lacking.length > 0) {
-        await rpc.call(peer, "offer", [lacking.map(deltaToWire)], TIMES.streamDeadlineMs);
-        const own = lacking.find((delta) => delta.origin === this.#replica.self);
-        if (own !== undefined) this.#learn(peer, own.to);
-      }
-      more = readBoolean(cut, "sync more") && fetched.length > 0;
-    }
-  }
-
-  async #serveSync(from: PeerId, body: WireValue): Promise<WireValue> {
-    const theirs = vectorFromWire(readArray(body, "sync", 1, 8)[0]);
-    this.#learnAcked(from, theirs);
-    const deltas = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax);
-    const all = this.#replica.deltasFor(theirs, Number.POSITIVE_INFINITY).length;
-    const vector = vectorToWire(this.#replica.vector());
-    return [deltas.map(deltaToWire), vector, deltas.length < all];
-  }
-
-  async #serveOffer(from: PeerId, body: WireValue): Promise<WireValue> {
-    const offered = readArray(readArray(body, "offer", 1, 8)[0], "offer", 0, LIMITS.peersMax);
-    if (this.#merge(offered.map(deltaFromWire))) this.#exchange(from);
-    return null;
-  }
-
-  #learnAcked(
-    peer: PeerId,
-    theirs: readonly { origin: PeerId; incarnation: number; seq: number }[],
-  ) {
-    const { self, ownIncarnation, ownSeq } = this.#replica;
-    const mine = theirs.find((entry) => entry.origin === self);
-    if (mine?.incarnation === ownIncarnation && mine.seq <= ownSeq) this.#learn(peer, mine.seq);
   }
 
   /** Only of members: what a stranger claims to be must not fill memory. */
