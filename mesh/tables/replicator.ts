@@ -19,14 +19,8 @@ import type {
   WireValue,
 } from "../ports.ts";
 import { decodeWire } from "../wire/msgpack.ts";
-import { readArray, readBoolean } from "../wire/read.ts";
-import {
-  type Delta,
-  deltaFromWire,
-  deltaToWire,
-  vectorFromWire,
-  vectorToWire,
-} from "./messages.ts";
+import { DigestExchange } from "./exchange.ts";
+import type { Delta } from "./messages.ts";
 import { encodeTablesMessage, pieces, readTablesMessage, type TablesMessage } from "./push.ts";
 import type { Replica } from "./replica.ts";
 import type { RowChange, Rpc, TableName, TableRow, Tables } from "./types.ts";
