@@ -3,6 +3,8 @@ export * from "./errors.ts";
 export * from "./limits.ts";
 export type * from "./membership/membership.ts";
 export type * from "./ports.ts";
+export { Presence } from "./presence.ts";
+export { type TypedChange, type TypedRow, TypedTable } from "./tables/typed-table.ts";
 export * from "./tables/types.ts";
 export { decodeWire, encodeWire } from "./wire/msgpack.ts";
 export { readArray, readBoolean, readBytes, readInteger, readString } from "./wire/read.ts";

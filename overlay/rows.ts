@@ -1,8 +1,8 @@
 /**
  * Networks, endpoints and names as rows of the replicated tables, and back.
  *
- * Law: nothing on the wire is trusted. A row that does not read is skipped with its reason; it
- * hides no other row. Fields are only appended; readers ignore what follows those they know.
+ * Law: nothing on the wire is trusted: each field is read with its shape. Fields are only
+ * appended; readers ignore what follows those they know.
  */
 import {
   LIMITS,
@@ -10,8 +10,6 @@ import {
   readBoolean,
   readInteger,
   readString,
-  type TableRow,
-  TsweaveError,
   type WireValue,
 } from "../mesh/index.ts";
 import type { Network } from "./model.ts";
@@ -87,21 +85,4 @@ export function networkFromWire(value: WireValue): NetworkRow {
     mtuBytes: readInteger(mtuBytes, "network.mtu", 68, 65_535),
     internal: readBoolean(internal, "network.internal"),
   };
-}
-
-/** Rows that read, with their origin and key; what does not read is reported and skipped. */
-export function readRows<Row>(
-  rows: readonly TableRow[],
-  read: (value: WireValue) => Row,
-  skipped: (row: TableRow, reason: string) => void,
-): { readonly origin: string; readonly key: string; readonly row: Row }[] {
-  return rows.flatMap((held) => {
-    try {
-      return [{ origin: held.origin, key: held.key, row: read(held.value) }];
-    } catch (error) {
-      if (!(error instanceof TsweaveError)) throw error;
-      skipped(held, error.message);
-      return [];
-    }
-  });
 }
