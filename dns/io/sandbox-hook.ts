@@ -1,0 +1,67 @@
+/**
+ * The SandboxHook of real containers: a short-lived helper opens the sockets inside, this side
+ * keeps them.
+ */
+import { type Log, TIMES } from "../../mesh/index.ts";
+import type { SandboxHook, SandboxSockets } from "../sandbox.ts";
+import { type HandedSockets, HelperRun } from "./helper-run.ts";
+import { isSandbox, noSandbox, restoreSandbox } from "./netns.ts";
+import { acceptFrom, datagramDoor } from "./socket-doors.ts";
+
+export class HelperSandboxHook implements SandboxHook {
+  readonly #helperCommand: readonly string[];
+  readonly #log: Log;
+  readonly #timeoutMs: number;
+
+  /**
+   * `helperCommand` runs `runSandboxHelper`, e.g. node, the bundle's path, `__sandbox`.
+   * `timeoutMs` bounds one opening from start to redirect.
+   */
+  constructor(options: {
+    readonly helperCommand: readonly string[];
+    readonly log: Log;
+    readonly timeoutMs?: number;
+  }) {
+    this.#helperCommand = options.helperCommand;
+    this.#log = options.log;
+    this.#timeoutMs = options.timeoutMs ?? TIMES.dnsHookMs;
+  }
+
+  async open(key: string): Promise<SandboxSockets> {
+    if (!(await isSandbox(key))) throw noSandbox(key);
+    const run = new HelperRun(key, this.#helperCommand, this.#timeoutMs);
+    return this.#wrap(run, await run.sockets);
+  }
+
+  async restore(key: string): Promise<void> {
+    await restoreSandbox(key);
+  }
+
+  #wrap(run: HelperRun, sockets: HandedSockets): SandboxSockets {
+    const { udp, tcp, upstream } = sockets;
+    tcp.on("error", (error) => this.#log.warn({ err: error.message }, "dns listener failed"));
+    let closed: Promise<void> | undefined;
+    return {
+      udp: datagramDoor(udp, this.#log),
+      upstream: datagramDoor(upstream, this.#log),
+      onConnection: (accept) => acceptFrom(tcp, accept, this.#log),
+      install: () => run.install(),
+      close: () => {
+        run.stop();
+        closed ??= closeAll(sockets);
+        return closed;
+      },
+    };
+  }
+}
+
+/** Resolves once the descriptors are gone and no longer hold the namespace. */
+async function closeAll({ udp, tcp, upstream }: HandedSockets): Promise<void> {
+  await Promise.all([
+    new Promise<void>((resolve) => udp.close(resolve)),
+    new Promise<void>((resolve) => upstream.close(resolve)),
+    new Promise<void>((resolve) => {
+      tcp.close(() => resolve());
+    }),
+  ]);
+}

@@ -1,0 +1,204 @@
+/**
+ * Names for every container of this host: the view of all records and the sandboxes that ask it.
+ *
+ * Law: answers come from the records at hand, never from a wait; opening or closing one sandbox
+ * never delays another's lookups.
+ */
+import {
+  asTsweaveError,
+  type Clock,
+  LIMITS,
+  type Log,
+  messageOf,
+  type Random,
+  TIMES,
+  TsweaveError,
+} from "../mesh/index.ts";
+import { Gate } from "./gate.ts";
+import { parseIpv4 } from "./ipv4.ts";
+import { foldCase, labelsOf } from "./name.ts";
+import type { NameRecord, NetworkSubnet, SandboxEndpoint } from "./record.ts";
+import type { SandboxHook } from "./sandbox.ts";
+import type { DnsCounters } from "./session.ts";
+import { Slot, type SlotContext } from "./slot.ts";
+import { Zone } from "./zone.ts";
+
+/** One row of `tsweave status dns`. */
+export interface DnsRow {
+  readonly name: string;
+  readonly network: string;
+  readonly type: "A";
+  readonly address: string;
+  readonly peer: string;
+  readonly ttlSeconds: number;
+}
+
+export interface DnsStatus {
+  readonly domain: string;
+  /** Names that resolve, once for each address. */
+  readonly names: number;
+  /** Sandboxes of this host and whether their lookups come here. */
+  readonly sandboxes: readonly {
+    readonly key: string;
+    readonly networks: readonly string[];
+    readonly state: "hooked" | "opening" | "failed";
+    readonly problem: { code: string; text: string; next: string | undefined } | undefined;
+  }[];
+  readonly counters: Readonly<DnsCounters>;
+}
+
+/** Helper processes at once when opening and, apart from those, when restoring. */
+const GATE_WIDTH = 2;
+
+export class DnsService {
+  readonly #domain: string;
+  readonly #log: Log;
+  readonly #context: SlotContext;
+  readonly #counters: DnsCounters = { answered: 0, forwarded: 0, rejected: 0, failed: 0 };
+  /** BOUNDED: LIMITS.dnsSandboxesMax; one more is refused. */
+  readonly #slots = new Map<string, Slot>();
+  /** BOUNDED: the endpoints of #slots. */
+  readonly #keys = new Map<string, string>();
+  #records: readonly NameRecord[] = [];
+  #subnets: readonly NetworkSubnet[] = [];
+  #zone: Zone | undefined;
+  #closed = false;
+
+  constructor(
+    ports: {
+      readonly clock: Clock;
+      readonly random: Random;
+      readonly log: Log;
+      readonly hook: SandboxHook;
+    },
+    options: { readonly domain: string },
+  ) {
+    this.#domain = options.domain;
+    this.#log = ports.log;
+    this.#context = {
+      ...ports,
+      opening: new Gate(GATE_WIDTH),
+      restoring: new Gate(GATE_WIDTH),
+      counters: this.#counters,
+      zone: () => this.#currentZone(),
+    };
+  }
+
+  /** Replaces all records; leave out those of dead peers. In effect from the next query. */
+  setRecords(records: readonly NameRecord[]): void {
+    this.#records = records;
+    this.#zone = undefined;
+  }
+
+  /** Replaces the subnets whose reverse names are ours. */
+  setSubnets(subnets: readonly NetworkSubnet[]): void {
+    this.#subnets = subnets;
+    this.#zone = undefined;
+  }
+
+  /**
+   * Brings a sandbox's lookups here; the same endpoint again updates its links. Resolves once
+   * lookups arrive. Errors as SandboxHook's: NOT_FOUND forgets the endpoint, after any other the
+   * sandbox stays on Docker's resolver and a later attach tries again.
+   */
+  async attach(endpoint: SandboxEndpoint): Promise<void> {
+    if (this.#closed) throw new TsweaveError("NOT_RUNNING", "the DNS service is stopped");
+    const { endpointId, key } = endpoint;
+    if ((this.#keys.get(endpointId) ?? key) !== key) await this.detach(endpointId);
+    const slot = this.#slotOf(key);
+    this.#keys.set(endpointId, key);
+    slot.put(endpoint);
+    try {
+      await slot.ensure();
+    } catch (error) {
+      if (asTsweaveError(error).code === "NOT_FOUND") await this.detach(endpointId);
+      throw error;
+    }
+  }
+
+  /** Undoes `attach`; with its last endpoint a sandbox goes back to Docker's resolver. */
+  async detach(endpointId: string): Promise<void> {
+    const key = this.#keys.get(endpointId);
+    if (key === undefined) return;
+    this.#keys.delete(endpointId);
+    const slot = this.#slots.get(key);
+    slot?.drop(endpointId);
+    if (slot?.empty === true) await this.#shut(slot, { restore: true });
+  }
+
+  /** Opens every hook anew; needed when the engine restarted under running containers. */
+  async refresh(): Promise<void> {
+    await Promise.all(
+      [...this.#slots.values()].map((slot) =>
+        slot.renew().catch((error: unknown) => {
+          this.#log.warn({ key: slot.key, err: messageOf(error) }, "dns hook not renewed");
+        }),
+      ),
+    );
+  }
+
+  /**
+   * Stops. With `restore` every sandbox is back on Docker's resolver when this resolves; without,
+   * the redirects stay for the next life of the daemon to take over.
+   */
+  async close(options: { readonly restore: boolean }): Promise<void> {
+    this.#closed = true;
+    this.#keys.clear();
+    const slots = [...this.#slots.values()];
+    for (const slot of slots) slot.clear();
+    await Promise.all(slots.map((slot) => this.#shut(slot, options)));
+  }
+
+  /** Every name that resolves, sorted by name, network and address. */
+  records(): readonly DnsRow[] {
+    const rows = this.#records.flatMap((record) => rowsOf(record));
+    const order = (row: DnsRow) => `${row.name} ${row.network} ${row.address}`;
+    return rows.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  }
+
+  status(): DnsStatus {
+    return {
+      domain: this.#domain,
+      names: this.records().length,
+      sandboxes: [...this.#slots.values()].map(sandboxStatus),
+      counters: { ...this.#counters },
+    };
+  }
+
+  async #shut(slot: Slot, options: { readonly restore: boolean }): Promise<void> {
+    await slot.shut(options);
+    if (slot.empty && this.#slots.get(slot.key) === slot) this.#slots.delete(slot.key);
+  }
+
+  #slotOf(key: string): Slot {
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    if (this.#slots.size >= LIMITS.dnsSandboxesMax) {
+      throw new TsweaveError("BAD_REQUEST", `more than ${LIMITS.dnsSandboxesMax} DNS sandboxes`);
+    }
+    const slot = new Slot(key, this.#context);
+    this.#slots.set(key, slot);
+    return slot;
+  }
+
+  /** Built at the first query after a change, so that a burst of changes costs one build. */
+  #currentZone(): Zone {
+    this.#zone ??= new Zone(this.#records, this.#subnets, this.#domain);
+    return this.#zone;
+  }
+}
+
+function rowsOf(record: NameRecord): DnsRow[] {
+  const { network, ip, peer } = record;
+  if (parseIpv4(ip) === undefined) return [];
+  const names = new Set(record.names.map(foldCase).filter((name) => labelsOf(name) !== undefined));
+  const ttlSeconds = TIMES.dnsTtlSeconds;
+  return [...names].map((name) => ({ name, network, type: "A", address: ip, peer, ttlSeconds }));
+}
+
+function sandboxStatus(slot: Slot): DnsStatus["sandboxes"][number] {
+  const { key, networks, problem } = slot;
+  const state = slot.hooked ? "hooked" : problem === undefined ? "opening" : "failed";
+  const shown = problem && { code: problem.code, text: problem.message, next: problem.hint };
+  return { key, networks, state, problem: shown };
+}

@@ -1,0 +1,210 @@
+/** Sandboxes coming, going and failing under the service, with a hook in memory. */
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import oracle from "dns-packet";
+import { DnsService } from "../../../dns/index.ts";
+import { TIMES, TsweaveError } from "../../../mesh/index.ts";
+import { QuietLog } from "../../lib/quiet-log.ts";
+import { SeededRandom } from "../../lib/seeded-random.ts";
+import { settle, VirtualClock } from "../../lib/virtual-clock.ts";
+import { FakeHook, type FakeSockets } from "./fake-sandbox.ts";
+
+let clock: VirtualClock;
+let hook: FakeHook;
+let log: QuietLog;
+let dns: DnsService;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  hook = new FakeHook();
+  log = new QuietLog();
+  const ports = { clock, random: new SeededRandom(5), log, hook };
+  dns = new DnsService(ports, { domain: "tsweave.local" });
+  dns.setRecords([record("web", "10.32.0.2"), record("db", "10.99.0.2", "back")]);
+});
+
+const record = (name: string, ip: string, network = "tsweave") => ({
+  network,
+  names: [name.toUpperCase(), "bad name", name],
+  ip,
+  peer: "p1",
+  endpointId: `${name}${ip}`,
+});
+
+const endpoint = (id: string, key = "/ns/1", network = "tsweave", links: string[] = []) => ({
+  key,
+  endpointId: id,
+  network,
+  links,
+  internal: false,
+});
+
+/** Address answered over these sockets, or `forwarded`. */
+function ask(sockets: FakeSockets, name: string): string {
+  const before = sockets.udp.sent.length;
+  sockets.udp.deliver(oracle.encode({ type: "query", id: 1, questions: [{ name, type: "A" }] }));
+  const reply = sockets.udp.sent[before];
+  if (reply === undefined) return "forwarded";
+  const [answer] = oracle.decode(Buffer.from(reply.packet)).answers ?? [];
+  return answer?.type === "A" ? answer.data : "empty";
+}
+
+const failed = (code: TsweaveError["code"]) => new TsweaveError(code, "no luck");
+const states = () => dns.status().sandboxes.map(({ state }) => state);
+
+test("answers from the newest records", async () => {
+  await dns.attach(endpoint("e1"));
+  assert.equal(ask(hook.last, "web"), "10.32.0.2");
+  dns.setRecords([record("web", "10.32.0.7")]);
+  assert.equal(ask(hook.last, "web"), "10.32.0.7");
+  dns.setRecords([]);
+  assert.equal(ask(hook.last, "web"), "forwarded");
+  assert.deepEqual(dns.status().counters, { answered: 2, forwarded: 0, rejected: 0, failed: 0 });
+});
+
+test("one hook a sandbox; networks and links follow its endpoints", async () => {
+  await Promise.all([dns.attach(endpoint("e1")), dns.attach(endpoint("e2", "/ns/1", "back"))]);
+  assert.equal(hook.opened.length, 1);
+  assert.equal(ask(hook.last, "db"), "10.99.0.2");
+  await dns.attach(endpoint("e2", "/ns/1", "back", ["DB"]));
+  assert.equal(hook.opened.length, 1);
+  assert.equal(ask(hook.last, "db"), "forwarded", "a link alias is Docker's");
+  await dns.detach("e2");
+  assert.equal(ask(hook.last, "web"), "10.32.0.2");
+  assert.deepEqual(hook.restored, []);
+  await dns.detach("e1");
+  assert.deepEqual(hook.restored, ["/ns/1"]);
+  assert.equal(hook.last.closed, true);
+  assert.deepEqual(dns.status().sandboxes, []);
+  await dns.detach("e1");
+});
+
+test("an endpoint that turns up in another sandbox leaves the first", async () => {
+  await dns.attach(endpoint("e1"));
+  await dns.attach(endpoint("e1", "/ns/2"));
+  assert.deepEqual(
+    dns.status().sandboxes.map(({ key }) => key),
+    ["/ns/2"],
+  );
+  assert.equal(hook.opened[0]?.sockets.closed, true);
+});
+
+test("detach and attach while a hook is opened leave what was asked last", async () => {
+  let open = () => {};
+  hook.slow = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const first = dns.attach(endpoint("e1"));
+  const gone = dns.detach("e1");
+  const second = dns.attach(endpoint("e2"));
+  open();
+  await Promise.all([first, gone, second]);
+  assert.deepEqual(states(), ["hooked"]);
+  assert.equal(hook.opened.length, 1);
+  const last = dns.detach("e2");
+  const again = dns.attach(endpoint("e3"));
+  await Promise.all([last, again]);
+  assert.deepEqual(states(), ["hooked"]);
+  assert.equal(hook.opened.filter(({ sockets }) => !sockets.closed).length, 1);
+});
+
+test("at most two sandboxes are opened at once", async () => {
+  hook.slow = settle();
+  await Promise.all(Array.from({ length: 9 }, (_, n) => dns.attach(endpoint(`e${n}`, `/ns/${n}`))));
+  assert.equal(hook.busyMax, 2);
+  assert.equal(hook.opened.length, 9);
+});
+
+test("a failure is tried once more", async () => {
+  hook.failures.push(failed("TIMED_OUT"));
+  await dns.attach(endpoint("e1"));
+  assert.deepEqual(states(), ["hooked"]);
+  assert.deepEqual(
+    log.lines.map(({ level }) => level),
+    ["warn"],
+  );
+});
+
+test("a lasting failure is reported and undone; the next attach tries again", async () => {
+  hook.failures.push(failed("TIMED_OUT"), failed("TIMED_OUT"));
+  await assert.rejects(dns.attach(endpoint("e1")), { code: "TIMED_OUT" });
+  assert.deepEqual(hook.restored, ["/ns/1"]);
+  assert.equal(dns.status().sandboxes[0]?.problem?.code, "TIMED_OUT");
+  await dns.attach(endpoint("e1"));
+  assert.deepEqual(states(), ["hooked"]);
+  assert.equal(dns.status().sandboxes[0]?.problem, undefined);
+});
+
+test("a missing tool is not tried twice", async () => {
+  hook.failures.push(failed("TOOL_MISSING"));
+  await assert.rejects(dns.attach(endpoint("e1")), { code: "TOOL_MISSING" });
+  assert.deepEqual(states(), ["failed"]);
+  assert.equal(hook.opened.length, 0);
+});
+
+test("a redirect that fails closes the sockets it was for", async () => {
+  hook.installError = failed("KERNEL_LACKS");
+  await assert.rejects(dns.attach(endpoint("e1")), { code: "KERNEL_LACKS" });
+  assert.equal(hook.last.closed, true);
+});
+
+test("a sandbox that is gone is forgotten", async () => {
+  hook.failures.push(failed("NOT_FOUND"));
+  await assert.rejects(dns.attach(endpoint("e1")), { code: "NOT_FOUND" });
+  assert.deepEqual(dns.status().sandboxes, []);
+});
+
+test("refresh opens every hook anew", async () => {
+  await dns.attach(endpoint("e1"));
+  await dns.attach(endpoint("e2", "/ns/2"));
+  await dns.refresh();
+  assert.equal(hook.opened.length, 4);
+  assert.deepEqual(
+    hook.opened.map(({ sockets }) => sockets.closed),
+    [true, true, false, false],
+  );
+  assert.equal(ask(hook.last, "web"), "10.32.0.2");
+});
+
+test("a deaf sandbox is opened anew, with growing pauses", async () => {
+  await dns.attach(endpoint("e1"));
+  const silence = async () => {
+    for (let count = 0; count < 3; count += 1) ask(hook.last, "foreign");
+    await clock.run(TIMES.dnsForwardMs);
+  };
+  await silence();
+  assert.equal(hook.opened.length, 2);
+  await silence();
+  assert.equal(hook.opened.length, 2, "not again within the pause");
+  await clock.run(TIMES.dnsDeafPauseMs);
+  await silence();
+  assert.equal(hook.opened.length, 3);
+  await clock.run(TIMES.dnsDeafPauseMs);
+  await silence();
+  assert.equal(hook.opened.length, 3, "the pause has doubled");
+});
+
+test("close restores when asked, leaves redirects otherwise, and ends the service", async () => {
+  await dns.attach(endpoint("e1"));
+  await dns.attach(endpoint("e2", "/ns/2"));
+  await dns.close({ restore: true });
+  assert.deepEqual(hook.restored, ["/ns/1", "/ns/2"]);
+  assert.ok(hook.opened.every(({ sockets }) => sockets.closed));
+  await assert.rejects(dns.attach(endpoint("e3")), { code: "NOT_RUNNING" });
+
+  const ports = { clock, random: new SeededRandom(5), log, hook };
+  const other = new DnsService(ports, { domain: "tsweave.local" });
+  await other.attach(endpoint("e1"));
+  await other.close({ restore: false });
+  assert.deepEqual(hook.restored, ["/ns/1", "/ns/2"]);
+  assert.equal(hook.last.closed, true);
+});
+
+test("records are listed once, folded and sorted", () => {
+  const row = { type: "A", peer: "p1", ttlSeconds: TIMES.dnsTtlSeconds };
+  assert.deepEqual(dns.records(), [
+    { name: "db", network: "back", address: "10.99.0.2", ...row },
+    { name: "web", network: "tsweave", address: "10.32.0.2", ...row },
+  ]);
+  assert.equal(dns.status().names, 2);
+});
