@@ -1,0 +1,80 @@
+/**
+ * Checks and small arithmetic on the addresses that end up in batches for `ip` and `bridge`.
+ *
+ * Law: text that came from a peer reaches a command line only in canonical form. ipaddr.js alone
+ * is too kind (`010.0.0.1`, `10.1` and `0x0a000001` parse), so the strict form is asked first.
+ */
+import { createHash } from "node:crypto";
+import ipaddr from "ipaddr.js";
+
+export interface Cidr {
+  readonly ip: string;
+  readonly prefix: number;
+}
+
+/** True for a canonical dotted quad or an IPv6 address without a zone. */
+export function isIp(text: string): boolean {
+  if (!text.includes(":")) return ipaddr.IPv4.isValidFourPartDecimal(text);
+  return !text.includes("%") && ipaddr.IPv6.isValid(text);
+}
+
+/** True for an address that one host can have: not unspecified, loopback, multicast, broadcast. */
+export function isUnicast(ip: string): boolean {
+  if (!isIp(ip)) return false;
+  const range = ipaddr.parse(ip).range();
+  return !["unspecified", "loopback", "multicast", "broadcast"].includes(range);
+}
+
+/** True for a unicast MAC, lower case and colon separated. */
+export function isMac(text: string): boolean {
+  return /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(text) && text !== "00:00:00:00:00:00";
+}
+
+/** Reads `ADDRESS/PREFIX`; undefined when it is not one. Host bits may be set. */
+export function readCidr(text: string): Cidr | undefined {
+  const [ip = "", digits = "", ...rest] = text.split("/");
+  if (rest.length > 0 || !isIp(ip) || !/^\d{1,3}$/.test(digits)) return undefined;
+  const prefix = Number(digits);
+  return prefix <= (ip.includes(":") ? 128 : 32) ? { ip, prefix } : undefined;
+}
+
+/** True when the address lies in the block; a different family never does. */
+export function cidrContains(block: Cidr, ip: string): boolean {
+  return cidrsOverlap(block, { ip, prefix: ip.includes(":") ? 128 : 32 });
+}
+
+/** True when two blocks share an address. */
+export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
+  const left = ipaddr.parse(a.ip);
+  const right = ipaddr.parse(b.ip);
+  if (left.kind() !== right.kind()) return false;
+  const bytesA = left.toByteArray();
+  const bytesB = right.toByteArray();
+  return sharedBits(bytesA, bytesB) >= Math.min(a.prefix, b.prefix);
+}
+
+function sharedBits(a: readonly number[], b: readonly number[]): number {
+  for (let index = 0; index < a.length; index++) {
+    const difference = (a[index] ?? 0) ^ (b[index] ?? 0);
+    if (difference !== 0) return index * 8 + Math.clz32(difference) - 24;
+  }
+  return a.length * 8;
+}
+
+/** The MAC of an address: 02:42 and the four bytes of IPv4, as Docker does; IPv6 is hashed. */
+export function macOf(ip: string): string {
+  const bytes = ip.includes(":")
+    ? [
+        ...createHash("sha256")
+          .update(ipaddr.parse(ip).toNormalizedString())
+          .digest()
+          .subarray(0, 4),
+      ]
+    : ipaddr.IPv4.parse(ip).toByteArray();
+  return ["02", "42", ...bytes.map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+/** One spelling per address, as the kernel prints it. */
+export function canonicalIp(ip: string): string {
+  return ip.includes(":") ? ipaddr.IPv6.parse(ip).toRFC5952String() : ip;
+}

@@ -1,0 +1,122 @@
+/**
+ * Tables and local endpoints → the kernel state this host should have. Pure.
+ *
+ * Laws: a local address is never in vxlan0's tables (its ARP proxy would answer for a container
+ * that is right here, moby#29024); one deterministic winner per IP and per MAC among remotes, the
+ * same on every host; a record that names this host as the far end is never programmed
+ * (moby#32195); nothing malformed gets past this file.
+ */
+import { type PeerId, TsweaveError } from "../mesh/index.ts";
+import { canonicalIp, cidrContains, isMac, isUnicast, macOf, readCidr } from "./address.ts";
+import {
+  type LocalEndpoint,
+  type Network,
+  netnsName,
+  overlayEnd,
+  type RemoteEndpoint,
+} from "./model.ts";
+import type { DesiredNetwork, RemoteEntries } from "./state.ts";
+
+export interface DesiredOptions {
+  readonly vxlanPort: number;
+  /** This peer: remote rows of its id or its VTEP are ignored. */
+  readonly self: { readonly peer: PeerId; readonly vtep: string };
+}
+
+/** Desired state of every network, in the order given. */
+export function desired(
+  networks: readonly Network[],
+  locals: readonly LocalEndpoint[],
+  remotes: readonly RemoteEndpoint[],
+  options: DesiredOptions,
+): DesiredNetwork[] {
+  return networks.map((network) => desiredNetwork(network, locals, remotes, options));
+}
+
+/**
+ * Desired state of one network; endpoints of other networks are left out.
+ * Throws `CONFIG` when the network's own numbers make no sense.
+ */
+export function desiredNetwork(
+  network: Network,
+  locals: readonly LocalEndpoint[],
+  remotes: readonly RemoteEndpoint[],
+  options: DesiredOptions,
+): DesiredNetwork {
+  const gatewayCidr = checkedGateway(network);
+  const ports = new Map<string, LocalEndpoint>();
+  const bridgeMac = macOf(network.gateway);
+  const localIps = new Set([canonicalIp(network.gateway)]);
+  const localMacs = new Set([bridgeMac]);
+  for (const endpoint of locals) {
+    if (endpoint.network !== network.name) continue;
+    ports.set(overlayEnd(endpoint.id), endpoint);
+    localIps.add(canonicalIp(endpoint.ip));
+    localMacs.add(endpoint.mac);
+  }
+  return {
+    netns: netnsName(network),
+    network: network.name,
+    gatewayCidr,
+    bridgeMac,
+    mtuBytes: network.mtuBytes,
+    vni: network.vni,
+    vxlanPort: options.vxlanPort,
+    ports,
+    localIps,
+    localMacs,
+    remote: remoteEntries(network, localIps, localMacs, remotes, options),
+  };
+}
+
+function checkedGateway(network: Network): string {
+  const subnet = readCidr(network.subnet);
+  if (subnet === undefined || !isUnicast(network.gateway)) {
+    throw new TsweaveError("CONFIG", `network ${network.name}: bad subnet or gateway`, {
+      hint: `subnet ${network.subnet}, gateway ${network.gateway}`,
+    });
+  }
+  if (!Number.isInteger(network.vni) || network.vni < 1 || network.vni > 0xffffff) {
+    throw new TsweaveError("CONFIG", `network ${network.name}: VNI ${network.vni} is not 24 bit`);
+  }
+  return `${canonicalIp(network.gateway)}/${subnet.prefix}`;
+}
+
+/** The remote tables of one network, with conflicts decided. */
+export function remoteEntries(
+  network: Network,
+  localIps: ReadonlySet<string>,
+  localMacs: ReadonlySet<string>,
+  remotes: readonly RemoteEndpoint[],
+  options: DesiredOptions,
+): RemoteEntries {
+  const subnet = readCidr(network.subnet);
+  const neighbours = new Map<string, string>();
+  const forwards = new Map<string, string>();
+  const candidates = remotes
+    .filter((remote) => remote.network === network.name && usable(remote, options))
+    .filter((remote) => subnet !== undefined && cidrContains(subnet, remote.ip))
+    .filter((remote) => !localIps.has(canonicalIp(remote.ip)) && !localMacs.has(remote.mac))
+    .sort(byPrecedence);
+  for (const remote of candidates) {
+    const ip = canonicalIp(remote.ip);
+    if (neighbours.has(ip)) continue;
+    const vtep = canonicalIp(remote.vtep);
+    if ((forwards.get(remote.mac) ?? vtep) !== vtep) continue;
+    neighbours.set(ip, remote.mac);
+    forwards.set(remote.mac, vtep);
+  }
+  return { neighbours, forwards };
+}
+
+/** True when a record may be programmed at all: well formed, and of another host. */
+function usable(remote: RemoteEndpoint, options: DesiredOptions): boolean {
+  if (remote.peer === options.self.peer || remote.vtep === options.self.vtep) return false;
+  return isUnicast(remote.ip) && isMac(remote.mac) && isUnicast(remote.vtep);
+}
+
+/** The winner of a conflict is the lowest peer id, then the lowest endpoint id, on every host. */
+function byPrecedence(a: RemoteEndpoint, b: RemoteEndpoint): number {
+  if (a.peer !== b.peer) return a.peer < b.peer ? -1 : 1;
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}

@@ -1,0 +1,258 @@
+/**
+ * The life of an endpoint on this host: created, joined, left, removed, or taken over.
+ *
+ * Laws: all work for one endpoint is serialised and none delays another's; the ledger knows before
+ * anyone else; a failed Join leaves nothing behind; every way out tolerates that it was gone
+ * already, because Docker's calls get lost and are not repeated.
+ */
+import { addressWithin, parseCidr } from "../../ipalloc/index.ts";
+import {
+  type Clock,
+  type Log,
+  messageOf,
+  type Random,
+  TIMES,
+  TsweaveError,
+} from "../../mesh/index.ts";
+import { isMac, macOf } from "../address.ts";
+import { type HeldEndpoint, type HeldNetwork, type Ledger, localEndpoint } from "../ledger.ts";
+import { containerEnd } from "../model.ts";
+import { within } from "./deadline.ts";
+import { type Grants, grantKey, isGrantKey } from "./grants.ts";
+import type { KeyedQueue } from "./keyed-queue.ts";
+import { type ContainerNames, type ContainerRef, readNames } from "./names.ts";
+import type { Networks } from "./networks.ts";
+import type { AddressBook, Datapath, Publisher } from "./ports.ts";
+import type { SandboxHooks } from "./sandbox-hooks.ts";
+import type { CreateEndpoint, EndpointRef, Join } from "./schema.ts";
+
+export interface AttachmentsPorts {
+  readonly ledger: Ledger;
+  readonly networks: Networks;
+  readonly names: ContainerNames;
+  readonly hooks: SandboxHooks;
+  readonly grants: Grants;
+  readonly queue: KeyedQueue;
+  readonly addresses: AddressBook;
+  readonly datapath: Datapath;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** A running container's endpoint that the engine knows and the ledger does not. */
+export interface Foundling extends EndpointRef {
+  readonly ip: string;
+  /** Empty where the engine does not tell it. */
+  readonly mac: string;
+  readonly sandboxKey: string;
+  readonly containerId: string;
+}
+
+export class Attachments {
+  readonly #ports: AttachmentsPorts;
+
+  constructor(ports: AttachmentsPorts) {
+    this.#ports = ports;
+  }
+
+  /** CreateEndpoint. Resolves with the MAC. */
+  async create(request: CreateEndpoint): Promise<string> {
+    return await this.#ports.queue.run(request.endpointId, () => this.#create(request));
+  }
+
+  /** Join. Resolves with the name of the device that the engine moves into the container. */
+  async join(request: Join): Promise<string> {
+    return await this.#ports.queue.run(request.endpointId, () => this.#join(request));
+  }
+
+  /** Leave: the container has no interface and no names any more. Idempotent. */
+  async leave(ref: EndpointRef): Promise<void> {
+    await this.#ports.queue.run(ref.endpointId, () => this.#leave(ref));
+  }
+
+  /** DeleteEndpoint; a Leave that got lost is made up for. Idempotent. */
+  async remove(ref: EndpointRef): Promise<void> {
+    await this.#ports.queue.run(ref.endpointId, () => this.#remove(ref));
+  }
+
+  /**
+   * Releases an endpoint and its address, unless a call for it came since `seen` was read.
+   * Resolves with whether it did.
+   */
+  async release(seen: HeldEndpoint): Promise<boolean> {
+    const { queue, ledger, addresses, grants } = this.#ports;
+    if (queue.busy(seen.id)) return false;
+    return await queue.run(seen.id, async () => {
+      if (ledger.endpoint(seen.id) !== seen) return false;
+      const network = ledger.network(seen.networkId);
+      await this.#remove({ networkId: seen.networkId, endpointId: seen.id });
+      if (network === undefined) return true;
+      grants.settled(network.subnet, seen.ip);
+      await addresses.release(network.subnet, seen.ip);
+      return true;
+    });
+  }
+
+  /** Takes over an endpoint of a running container, address, rows and name hook. */
+  async adopt(found: Foundling): Promise<void> {
+    await this.#ports.queue.run(found.endpointId, async () => {
+      const { ledger, networks, addresses, datapath, random, log } = this.#ports;
+      if (ledger.endpoint(found.endpointId) !== undefined) return;
+      const network = await networks.named(found.networkId);
+      addressWithin(parseCidr(network.subnet), found.ip);
+      try {
+        await addresses.adopt(network.subnet, grantKey(random.bytes(8)), found.ip);
+      } catch (error) {
+        log.error({ ip: found.ip, reason: messageOf(error) }, "address of a running container");
+      }
+      const held: HeldEndpoint = {
+        id: found.endpointId,
+        networkId: found.networkId,
+        ip: found.ip,
+        mac: isMac(found.mac) ? found.mac : macOf(found.ip),
+        joined: true,
+        sandboxKey: found.sandboxKey,
+        containerId: found.containerId,
+        names: [],
+        links: [],
+      };
+      await ledger.putEndpoint(held);
+      log.info({ endpoint: held.id, ip: held.ip }, "took over an endpoint of the engine");
+      this.publish(held, network);
+      datapath.request("endpoint taken over");
+    });
+  }
+
+  /** Puts an endpoint's rows into the tables. */
+  publish(endpoint: HeldEndpoint, network: HeldNetwork): void {
+    const { publisher } = this.#ports;
+    publisher.endpoint(localEndpoint(endpoint, network));
+    publisher.names(endpoint.id, network.name, endpoint.ip, endpoint.names);
+  }
+
+  async #create(request: CreateEndpoint): Promise<string> {
+    const { ledger, networks, grants } = this.#ports;
+    const network = await networks.known(request.networkId);
+    if (request.addressIpv6 !== "") {
+      throw new TsweaveError("CONFIG", "tsweave networks carry IPv4 only");
+    }
+    const [ip = ""] = request.address.split("/");
+    addressWithin(parseCidr(network.subnet), ip);
+    const before = ledger.endpoint(request.endpointId);
+    if (before?.ip === ip && request.mac === "") return before.mac;
+    const mac = request.mac === "" ? macOf(ip) : request.mac.toLowerCase();
+    if (!isMac(mac)) {
+      throw new TsweaveError("CONFIG", `${request.mac.slice(0, 40)} is not a unicast MAC address`);
+    }
+    await this.#lease(network, ip, request.endpointId);
+    await ledger.putEndpoint({
+      id: request.endpointId,
+      networkId: request.networkId,
+      ip,
+      mac,
+      joined: false,
+      sandboxKey: "",
+      containerId: "",
+      names: [],
+      links: [],
+    });
+    grants.settled(network.subnet, ip);
+    return mac;
+  }
+
+  /** Makes sure that the address is this endpoint's to use. */
+  async #lease(network: HeldNetwork, ip: string, endpointId: string): Promise<void> {
+    const { ledger, addresses, random } = this.#ports;
+    const other = ledger
+      .endpointsOf(network.id)
+      .find((endpoint) => endpoint.ip === ip && endpoint.id !== endpointId);
+    const lease = addresses.leases(network.subnet).find((held) => held.ip === ip);
+    if (other !== undefined || (lease !== undefined && !isGrantKey(lease.key))) {
+      throw new TsweaveError("ADDRESS_TAKEN", `${ip} is in use on this host`, {
+        hint: "see tsweave status endpoints",
+      });
+    }
+    if (lease === undefined) {
+      await addresses.claim(network.subnet, grantKey(random.bytes(8)), ip);
+    }
+  }
+
+  async #join(request: Join): Promise<string> {
+    const { ledger, networks, names } = this.#ports;
+    const { networkId, endpointId } = request;
+    const held = ledger.endpoint(endpointId);
+    if (held?.networkId !== networkId) {
+      throw new TsweaveError("NOT_FOUND", `endpoint ${endpointId.slice(0, 12)} was not created`, {
+        hint: "start the container again",
+      });
+    }
+    const asked = names.joining(networkId, endpointId);
+    const network = await networks.named(networkId);
+    try {
+      const container = await this.#plug(request, held, network, asked);
+      if (container !== undefined) names.learn(container.ref);
+    } catch (error) {
+      await this.#leave(request);
+      throw error;
+    }
+    return containerEnd(endpointId);
+  }
+
+  async #plug(
+    request: Join,
+    held: HeldEndpoint,
+    network: HeldNetwork,
+    asked: Promise<ContainerRef | undefined>,
+  ): Promise<ContainerRef | undefined> {
+    const { ledger, datapath, hooks } = this.#ports;
+    const plugged = datapath.plug(localEndpoint(held, network), network);
+    const [container] = await Promise.all([asked, plugged]);
+    const joined: HeldEndpoint = {
+      ...held,
+      joined: true,
+      sandboxKey: request.sandboxKey,
+      containerId: "",
+      names: readNames(container === undefined ? [] : [container.name]),
+      links: [],
+    };
+    await ledger.putEndpoint(joined);
+    this.publish(joined, network);
+    await Promise.all([this.#announce(), hooks.ready(joined, network)]);
+    return container;
+  }
+
+  /** Waits until the others can reach the endpoint, but not long: the tables repair themselves. */
+  async #announce(): Promise<void> {
+    const { publisher, clock, log } = this.#ports;
+    try {
+      const work = publisher.announce(TIMES.announceMs);
+      const { late } = await within(clock, "announce", 2 * TIMES.announceMs, work);
+      if (late.length > 0) log.info({ late }, "some peers learn of the endpoint later");
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, "the endpoint was not announced");
+    }
+  }
+
+  async #leave(ref: EndpointRef): Promise<void> {
+    const { ledger, publisher, hooks, datapath, log } = this.#ports;
+    publisher.endpointGone(ref.endpointId);
+    const unplugged = datapath.unplug(ref.endpointId, { id: ref.networkId });
+    const reported = unplugged.catch((error: unknown) => {
+      log.warn({ endpoint: ref.endpointId, reason: messageOf(error) }, "veth pair not removed yet");
+      datapath.request("unplug failed");
+    });
+    await Promise.all([hooks.detach(ref.endpointId), reported]);
+    const held = ledger.endpoint(ref.endpointId);
+    if (held?.joined !== true) return;
+    await ledger.putEndpoint({ ...held, joined: false, sandboxKey: "" });
+  }
+
+  async #remove(ref: EndpointRef): Promise<void> {
+    const { ledger, datapath } = this.#ports;
+    await this.#leave(ref);
+    await ledger.dropEndpoint(ref.endpointId);
+    datapath.request("endpoint gone");
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Compares what this host holds with what the engine lists, and makes up for calls that got lost:
+ * with the plugin down, Leave, DeleteEndpoint and ReleaseAddress are dropped for ever.
+ *
+ * Laws: nothing is removed while the engine cannot be asked; what a call touched meanwhile is left
+ * alone; absence counts when two comparisons some seconds apart agree, or at once for what an
+ * earlier life of the daemon left in the ledger.
+ */
+import { type Clock, LIMITS, type Log, messageOf, TIMES } from "../../mesh/index.ts";
+import type { HeldEndpoint, HeldNetwork, Ledger } from "../ledger.ts";
+import type { Attachments } from "./attachments.ts";
+import { type Grants, isGrantKey } from "./grants.ts";
+import type { KeyedQueue } from "./keyed-queue.ts";
+import { type ContainerNames, containerRef } from "./names.ts";
+import { DRIVER, type Networks } from "./networks.ts";
+import type { AddressBook, DockerEngine, DockerNetwork } from "./ports.ts";
+import type { SandboxHooks } from "./sandbox-hooks.ts";
+
+export interface EngineSyncPorts {
+  readonly ledger: Ledger;
+  readonly networks: Networks;
+  readonly attachments: Attachments;
+  readonly names: ContainerNames;
+  readonly hooks: SandboxHooks;
+  readonly grants: Grants;
+  readonly queue: KeyedQueue;
+  readonly engine: DockerEngine;
+  readonly addresses: AddressBook;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface SyncResult {
+  /** Something is missing in the engine's list that was not long enough yet: compare again. */
+  readonly again: boolean;
+  readonly released: number;
+  readonly adopted: number;
+}
+
+type ListedEndpoint = DockerNetwork["endpoints"][number];
+
+export class EngineSync {
+  readonly #ports: EngineSyncPorts;
+  /** What the ledger held before this life; emptied by the first comparison. */
+  #inherited: ReadonlySet<object>;
+  /** Id → when it was first missing. BOUNDED: networks and endpoints of the ledger. */
+  #missingMs = new Map<string, number>();
+
+  constructor(ports: EngineSyncPorts) {
+    this.#ports = ports;
+    this.#inherited = new Set<object>([...ports.ledger.networks(), ...ports.ledger.endpoints()]);
+  }
+
+  /** Re-reads what counts as inherited; to be called once the ledger is restored. */
+  inherit(): void {
+    const { ledger } = this.#ports;
+    this.#inherited = new Set<object>([...ledger.networks(), ...ledger.endpoints()]);
+  }
+
+  /**
+   * One comparison. Rejects with DOCKER_UNREACHABLE or DOCKER_REFUSED, having removed nothing,
+   * when the engine cannot be asked.
+   */
+  async pass(): Promise<SyncResult> {
+    const { engine, ledger } = this.#ports;
+    const networksBefore = ledger.networks();
+    const endpointsBefore = ledger.endpoints();
+    const listed = await this.#listed(await engine.networks());
+    const missing = new Map<string, number>();
+    const counts = { released: 0, adopted: 0 };
+    for (const endpoint of endpointsBefore) {
+      const told = listed.get(endpoint.networkId);
+      if (told?.endpoints.some((one) => one.endpointId === endpoint.id)) continue;
+      if (this.#isGone(endpoint, missing) && (await this.#release(endpoint))) counts.released += 1;
+    }
+    for (const held of networksBefore) {
+      if (!listed.has(held.id) && this.#isGone(held, missing)) await this.#dropNetwork(held);
+    }
+    for (const told of listed.values()) counts.adopted += await this.#takeOver(told);
+    this.#missingMs = missing;
+    this.#inherited = new Set();
+    return { again: missing.size > 0, ...counts };
+  }
+
+  /** Our networks with their endpoints. One that vanishes between the calls counts as gone. */
+  async #listed(all: readonly DockerNetwork[]): Promise<Map<string, DockerNetwork>> {
+    const ours = all.filter((one) => one.driver === DRIVER && one.ipamDriver === DRIVER);
+    const listed = new Map<string, DockerNetwork>();
+    for (const { id } of ours.slice(0, LIMITS.networksMax)) {
+      const told = await this.#ports.engine.network(id);
+      if (told !== undefined) listed.set(id, told);
+    }
+    return listed;
+  }
+
+  /** Whether a record that the engine does not list is to be released now. */
+  #isGone(record: HeldEndpoint | HeldNetwork, missing: Map<string, number>): boolean {
+    // Between CreateEndpoint and Join the engine does not list an endpoint.
+    const unlisted = "joined" in record && !record.joined;
+    if (this.#inherited.has(record) && !unlisted) return true;
+    const nowMs = this.#ports.clock.nowMs();
+    const sinceMs = this.#missingMs.get(record.id) ?? nowMs;
+    const graceMs = unlisted ? TIMES.orphanLeaseMs : TIMES.engineAbsentMs;
+    if (nowMs - sinceMs >= graceMs) return true;
+    missing.set(record.id, sinceMs);
+    return false;
+  }
+
+  async #release(endpoint: HeldEndpoint): Promise<boolean> {
+    try {
+      const done = await this.#ports.attachments.release(endpoint);
+      if (done) this.#ports.log.info({ endpoint: endpoint.id }, "the engine has it no more");
+      return done;
+    } catch (error) {
+      const fields = { endpoint: endpoint.id, reason: messageOf(error) };
+      this.#ports.log.warn(fields, "an endpoint that is gone is not released yet");
+      return false;
+    }
+  }
+
+  async #dropNetwork(seen: HeldNetwork): Promise<void> {
+    const { ledger, networks, log } = this.#ports;
+    if (ledger.network(seen.id) !== seen || ledger.endpointsOf(seen.id).length > 0) return;
+    log.info({ network: seen.name, id: seen.id }, "the engine has this network no more");
+    await networks.drop(seen.id).catch((error: unknown) => {
+      log.warn({ id: seen.id, reason: messageOf(error) }, "a network is not removed completely");
+    });
+  }
+
+  /**
+   * Follows one listed network: endpoints that only the engine knows, names and hooks of all,
+   * addresses of none. Resolves with how many endpoints were taken over.
+   */
+  async #takeOver(told: DockerNetwork): Promise<number> {
+    const { networks, log } = this.#ports;
+    try {
+      const held = await networks.learn(told);
+      if (held === undefined) return 0;
+      const waiting = [...told.endpoints];
+      let adopted = 0;
+      const work = async () => {
+        for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+          if (await this.#follow(held, one)) adopted += 1;
+        }
+      };
+      await Promise.all(Array.from({ length: LIMITS.engineCallsAtOnceMax }, work));
+      await this.#releaseOrphans(held, told);
+      return adopted;
+    } catch (error) {
+      log.warn({ network: told.name, reason: messageOf(error) }, "a network is not followed yet");
+      return 0;
+    }
+  }
+
+  /** Resolves with whether the endpoint was taken over. Never rejects. */
+  async #follow(network: HeldNetwork, seen: ListedEndpoint): Promise<boolean> {
+    const { ledger, names, hooks, attachments, log } = this.#ports;
+    const known = ledger.endpoint(seen.endpointId) !== undefined;
+    try {
+      if (!known) await this.#adopt(network, seen);
+      const held = ledger.endpoint(seen.endpointId);
+      if (held?.joined !== true) return false;
+      attachments.publish(held, network);
+      const renamed = seen.containerName.toLowerCase() !== held.names[0];
+      if (held.containerId === "" || renamed || this.#inherited.has(held)) {
+        await names.refresh(containerRef(seen), TIMES.engineCallMs);
+      }
+      await hooks.ensure(ledger.endpoint(held.id) ?? held, network);
+      return !known;
+    } catch (error) {
+      const fields = { endpoint: seen.endpointId, reason: messageOf(error) };
+      log.warn(fields, "an endpoint of the engine is not followed yet");
+      return false;
+    }
+  }
+
+  /** A container that is being started is left to its own Join. */
+  async #adopt(network: HeldNetwork, seen: ListedEndpoint): Promise<void> {
+    const { queue, engine, attachments } = this.#ports;
+    if (seen.containerKey.startsWith("ep-") || queue.busy(seen.endpointId)) return;
+    const container = await engine.container(seen.containerKey, TIMES.engineAskMs);
+    const still = container?.networks.some((one) => one.endpointId === seen.endpointId);
+    if (!container?.running || still !== true) return;
+    await attachments.adopt({
+      networkId: network.id,
+      endpointId: seen.endpointId,
+      ip: seen.ip,
+      mac: seen.mac,
+      sandboxKey: container.sandboxKey,
+      containerId: container.id,
+    });
+  }
+
+  /** Addresses that were given and never came back, or whose release got lost. */
+  async #releaseOrphans(network: HeldNetwork, told: DockerNetwork): Promise<void> {
+    const { ledger, addresses, grants, log } = this.#ports;
+    const { subnet } = network;
+    const used = new Set([
+      ...ledger.endpointsOf(network.id).map((endpoint) => endpoint.ip),
+      ...told.endpoints.map((endpoint) => endpoint.ip),
+    ]);
+    for (const { ip, key } of addresses.leases(subnet)) {
+      if (used.has(ip) || !isGrantKey(key)) continue;
+      if (grants.ageMs(subnet, ip) < TIMES.orphanLeaseMs) continue;
+      log.info({ ip, subnet }, "took back an address that no container uses");
+      grants.settled(subnet, ip);
+      await addresses.release(subnet, ip);
+    }
+  }
+}

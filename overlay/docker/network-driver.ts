@@ -1,0 +1,109 @@
+/**
+ * Docker's network driver: what each call does, and the answers the engine expects.
+ *
+ * Laws: no gateway in Join, so libnetwork itself adds docker_gwbridge, NAT and published ports;
+ * addresses must come from our own IPAM, because Docker's would give the same ones on every host;
+ * a field the engine has set is never answered.
+ */
+import { parseCidr } from "../../ipalloc/index.ts";
+import { TsweaveError } from "../../mesh/index.ts";
+import type { Ledger } from "../ledger.ts";
+import type { Attachments } from "./attachments.ts";
+import { GLOBAL_SPACE, type IpamDriver, LOCAL_SPACE } from "./ipam-driver.ts";
+import type { Networks } from "./networks.ts";
+import type { AddressBook } from "./ports.ts";
+import type { CreateEndpoint, CreateNetwork, EndpointRef, IpamData, Join } from "./schema.ts";
+
+/** Interfaces become eth0, eth1, … in the order of joining. */
+const INTERFACE_PREFIX = "eth";
+
+export class NetworkDriver {
+  readonly #ledger: Ledger;
+  readonly #networks: Networks;
+  readonly #attachments: Attachments;
+  readonly #ipam: IpamDriver;
+  readonly #addresses: AddressBook;
+
+  constructor(ports: {
+    readonly ledger: Ledger;
+    readonly networks: Networks;
+    readonly attachments: Attachments;
+    readonly ipam: IpamDriver;
+    readonly addresses: AddressBook;
+  }) {
+    this.#ledger = ports.ledger;
+    this.#networks = ports.networks;
+    this.#attachments = ports.attachments;
+    this.#ipam = ports.ipam;
+    this.#addresses = ports.addresses;
+  }
+
+  async createNetwork(request: CreateNetwork): Promise<object> {
+    if (request.ipv6.length > 0) {
+      throw new TsweaveError("CONFIG", "tsweave networks carry IPv4 only", {
+        hint: "create the network without --ipv6",
+      });
+    }
+    const [data, ...more] = request.ipv4;
+    if (data === undefined || more.length > 0) {
+      throw new TsweaveError("CONFIG", "a tsweave network has exactly one subnet", {
+        hint: "create one network for each subnet",
+      });
+    }
+    refuseForeign(data);
+    const subnet = parseCidr(data.pool).text;
+    const asked = data.gateway.split("/")[0] ?? "";
+    const { gateway } = await this.#addresses.openPool(subnet, ...(asked === "" ? [] : [asked]));
+    await this.#networks.hold({
+      id: request.networkId,
+      name: "",
+      vni: 0,
+      mtuBytes: 0,
+      subnet,
+      gateway,
+      internal: request.internal,
+      ipRange: "",
+      underlayMtuBytes: request.underlayMtuBytes,
+      auxiliary: data.auxiliary.map((address) => address.split("/")[0] ?? ""),
+    });
+    this.#ipam.poolUsed(subnet);
+    return {};
+  }
+
+  async deleteNetwork(networkId: string): Promise<object> {
+    for (const endpoint of this.#ledger.endpointsOf(networkId)) {
+      await this.#attachments.remove({ networkId, endpointId: endpoint.id });
+      const network = this.#ledger.network(networkId);
+      if (network !== undefined) await this.#addresses.release(network.subnet, endpoint.ip);
+    }
+    await this.#networks.drop(networkId);
+    return {};
+  }
+
+  async createEndpoint(request: CreateEndpoint): Promise<object> {
+    const mac = await this.#attachments.create(request);
+    return { Interface: request.mac === "" ? { MacAddress: mac } : {} };
+  }
+
+  async join(request: Join): Promise<object> {
+    const device = await this.#attachments.join(request);
+    return { InterfaceName: { SrcName: device, DstPrefix: INTERFACE_PREFIX } };
+  }
+
+  async leave(request: EndpointRef): Promise<object> {
+    await this.#attachments.leave(request);
+    return {};
+  }
+
+  async deleteEndpoint(request: EndpointRef): Promise<object> {
+    await this.#attachments.remove(request);
+    return {};
+  }
+}
+
+function refuseForeign(data: IpamData): void {
+  if (data.addressSpace === LOCAL_SPACE || data.addressSpace === GLOBAL_SPACE) return;
+  throw new TsweaveError("CONFIG", "-d tsweave needs --ipam-driver tsweave", {
+    hint: "Docker's own addresses would be the same on every host: add --ipam-driver tsweave",
+  });
+}

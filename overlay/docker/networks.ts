@@ -1,0 +1,178 @@
+/**
+ * The networks of this host's engine: held from CreateNetwork, named as soon as the engine tells.
+ *
+ * Law: CreateNetwork carries neither name nor place in the mesh, and is never repeated; what it
+ * says is durable before it is answered. The API may be down or starting: asking it is bounded.
+ */
+import { type Cidr, overlaps, parseCidr } from "../../ipalloc/index.ts";
+import { type Clock, type Log, messageOf, TIMES, TsweaveError } from "../../mesh/index.ts";
+import type { HeldNetwork, Ledger } from "../ledger.ts";
+import { within } from "./deadline.ts";
+import { MTU_OPTION, readMtu } from "./options.ts";
+import type {
+  AddressBook,
+  Datapath,
+  DockerEngine,
+  DockerNetwork,
+  NetworkPlan,
+  Publisher,
+} from "./ports.ts";
+
+export const DRIVER = "tsweave";
+
+export interface NetworksPorts {
+  readonly ledger: Ledger;
+  readonly engine: DockerEngine;
+  readonly addresses: AddressBook;
+  readonly datapath: Datapath;
+  readonly publisher: Publisher;
+  readonly plan: NetworkPlan;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The network whose name is known without asking the engine. */
+export interface DefaultNetwork {
+  readonly name: string;
+  readonly subnet: string;
+}
+
+export class Networks {
+  readonly #ports: NetworksPorts;
+  readonly #default: DefaultNetwork;
+
+  constructor(ports: NetworksPorts, defaultNetwork: DefaultNetwork) {
+    this.#ports = ports;
+    this.#default = defaultNetwork;
+  }
+
+  /** Holds a network; one with the default network's subnet is named at once. */
+  async hold(network: HeldNetwork): Promise<HeldNetwork> {
+    const isDefault = network.subnet === this.#default.subnet;
+    const name = network.name === "" && isDefault ? this.#default.name : network.name;
+    const held = name === "" ? network : this.#placed(network, name);
+    await this.#ports.ledger.putNetwork(held);
+    this.#announce(held);
+    return held;
+  }
+
+  /** A network by id, learned from the engine when the ledger lacks it. */
+  async known(id: string): Promise<HeldNetwork> {
+    const held = this.#ports.ledger.network(id) ?? (await this.#ask(id));
+    if (held !== undefined) return held;
+    throw new TsweaveError("NOT_FOUND", `network ${id.slice(0, 12)} is not known to this host`, {
+      hint: "try again in a moment, when the Docker API answers",
+    });
+  }
+
+  /** A network with its name and VNI. */
+  async named(id: string): Promise<HeldNetwork> {
+    const known = await this.known(id);
+    const held = known.name === "" ? await this.#ask(id) : known;
+    if (held !== undefined && held.name !== "") return held;
+    throw new TsweaveError(
+      "DOCKER_UNREACHABLE",
+      `Docker does not tell the name of ${known.subnet}`,
+      {
+        hint: "try again in a moment, when the Docker API answers",
+      },
+    );
+  }
+
+  /** Takes over what the engine says of one of our networks. Undefined when it is not ours. */
+  async learn(told: DockerNetwork): Promise<HeldNetwork | undefined> {
+    if (told.driver !== DRIVER || told.ipamDriver !== DRIVER) return undefined;
+    const held = this.#ports.ledger.network(told.id);
+    if (held !== undefined) return await this.rename(held, told.name);
+    const [subnet] = told.subnets;
+    if (subnet === undefined) return undefined;
+    const { gateway } = await this.#ports.addresses.openPool(subnet);
+    for (const ip of told.auxiliary) await this.#ports.addresses.reserve(subnet, ip);
+    this.#ports.log.info({ network: told.name, subnet }, "took over a network of the engine");
+    return await this.hold({
+      id: told.id,
+      name: told.name,
+      subnet,
+      gateway,
+      vni: 0,
+      mtuBytes: 0,
+      internal: told.internal,
+      ipRange: told.ipRange,
+      underlayMtuBytes: readMtu(told.options[MTU_OPTION] ?? ""),
+      auxiliary: told.auxiliary,
+    });
+  }
+
+  /** Gives a held network its name. The name of one that has endpoints stays. */
+  async rename(held: HeldNetwork, name: string): Promise<HeldNetwork> {
+    if (held.name === name) return held;
+    const { ledger, publisher, log } = this.#ports;
+    if (held.name !== "") {
+      log.warn({ network: held.name, engineName: name }, "the engine has another name for it");
+      if (ledger.endpointsOf(held.id).length > 0) return held;
+      publisher.networkGone(held.name);
+    }
+    const renamed = this.#placed(held, name);
+    await ledger.putNetwork(renamed);
+    this.#announce(renamed);
+    return renamed;
+  }
+
+  /** Forgets a network and everything of it outside the ledger's endpoints. Idempotent. */
+  async drop(id: string): Promise<void> {
+    const { ledger, addresses, datapath, publisher } = this.#ports;
+    const held = ledger.network(id);
+    if (held === undefined) return;
+    await ledger.dropNetwork(id);
+    const named = ledger.networks().some((other) => other.name === held.name);
+    if (held.name !== "" && !named) publisher.networkGone(held.name);
+    await datapath.removeNetwork(held);
+    const shared = ledger.networks().some((other) => other.subnet === held.subnet);
+    if (shared) return;
+    for (const ip of held.auxiliary) await addresses.release(held.subnet, ip);
+    await addresses.closePool(held.subnet);
+  }
+
+  /** The held network that shares an address with a subnet. */
+  overlapping(subnet: Cidr): HeldNetwork | undefined {
+    const networks = this.#ports.ledger.networks();
+    return networks.find((network) => overlaps(parseCidr(network.subnet), subnet));
+  }
+
+  /** Publishes and prepares what an earlier life of the daemon held; asks nobody. */
+  async restore(): Promise<void> {
+    const { ledger, addresses, log } = this.#ports;
+    for (const network of ledger.networks()) {
+      try {
+        await addresses.openPool(network.subnet);
+        if (network.name !== "") await this.hold(this.#placed(network, network.name));
+      } catch (error) {
+        log.warn({ network: network.name, reason: messageOf(error) }, "network as it was before");
+        this.#announce(network);
+      }
+    }
+  }
+
+  async #ask(id: string): Promise<HeldNetwork | undefined> {
+    const { engine, clock, log } = this.#ports;
+    try {
+      const asked = engine.network(id, TIMES.engineAskMs);
+      const told = await within(clock, "network name", TIMES.engineAskMs, asked);
+      return told === undefined ? undefined : await this.learn(told);
+    } catch (error) {
+      log.info({ network: id, reason: messageOf(error) }, "the engine did not tell of a network");
+      return undefined;
+    }
+  }
+
+  #placed(network: HeldNetwork, name: string): HeldNetwork {
+    const { subnet, underlayMtuBytes } = network;
+    return { ...network, name, ...this.#ports.plan.place({ name, subnet, underlayMtuBytes }) };
+  }
+
+  #announce(network: HeldNetwork): void {
+    if (network.name === "") return;
+    this.#ports.publisher.network(network);
+    this.#ports.datapath.request("network");
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The Kernel port on Linux: `ip` and `bridge` batches in, observations out.
+ *
+ * Law: everything happens in namespaces and on devices named by us; the few commands in the
+ * host's own namespace delete a veth end of ours or make and remove our namespaces.
+ * A Join costs one process: the veth pair is made from inside the overlay namespace, already
+ * enslaved and up, with its container end put into the host's.
+ */
+import { statfs } from "node:fs/promises";
+import type { Cancel, Kernel, Log } from "../../mesh/index.ts";
+import type { StepFailure } from "../failures.ts";
+import { OBSERVE_LINES, parseObservation } from "../observe.ts";
+import { type Batch, FILTER_KEYS, render } from "../render.ts";
+import { emptyObservation, type ObservedNetwork, type Scope, type Step, VXLAN } from "../state.ts";
+import { runBatch } from "./batch.ts";
+import { commandFailed, type Run, run } from "./exec.ts";
+import { Monitors } from "./monitor.ts";
+
+const NETNS_DIR = "/run/netns";
+const NSFS_MAGIC = 0x6e736673;
+
+export interface LinuxKernelOptions {
+  readonly log: Log;
+  /**
+   * Path or name of the namespace that counts as the host's: VXLAN sockets and container ends
+   * go there. Default: this process's own.
+   */
+  readonly hostNetns?: string;
+  /** Words put before commands that work in the host's namespace. Default: none. */
+  readonly prefix?: readonly string[];
+}
+
+export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
+  readonly #run: Run = run;
+  readonly #prefix: readonly string[];
+  readonly #monitors: Monitors;
+  /** What `ip` calls the host's namespace when it works inside another. */
+  readonly hostNetns: string;
+
+  constructor(options: LinuxKernelOptions) {
+    this.#prefix = options.prefix ?? [];
+    this.hostNetns = options.hostNetns ?? `/proc/${process.pid}/ns/net`;
+    this.#monitors = new Monitors(options.log);
+  }
+
+  /** Reads one namespace: three short processes side by side. Throws `COMMAND_FAILED`. */
+  async observe(scope: Scope): Promise<ObservedNetwork> {
+    const { netns } = scope;
+    const state = await netnsState(netns);
+    if (state !== "present") return emptyObservation(netns, state);
+    this.#monitors.watch(netns);
+    const keys = FILTER_KEYS.map((key) => `/proc/sys/${key.replaceAll(".", "/")}`);
+    const ipArgv = ["ip", "-n", netns, "-j", "-d", "-force", "-batch", "-"];
+    const enter = ["nsenter", `--net=${NETNS_DIR}/${netns}`];
+    const [ip, fdb, filters] = await Promise.all([
+      this.#run(ipArgv, { input: `${OBSERVE_LINES.join("\n")}\n`, tolerant: true }),
+      this.#run(["bridge", "-n", netns, "-j", "fdb", "show", "dev", VXLAN], { tolerant: true }),
+      this.#run([...enter, "grep", "-H", ".", ...keys], { tolerant: true }),
+    ]);
+    const noVxlan = (stderr: string) => /Cannot find device/.test(stderr);
+    if (ip.exitCode !== 0 && !noVxlan(ip.stderr)) throw commandFailed(ipArgv, ip);
+    if (fdb.exitCode !== 0 && !noVxlan(fdb.stderr)) throw commandFailed(["bridge", "fdb"], fdb);
+    const filterLines = filters.stdout.replaceAll("/proc/sys/", "").replaceAll("/", ".");
+    return parseObservation(netns, {
+      ip: ip.stdout,
+      fdb: fdb.exitCode === 0 ? fdb.stdout : "",
+      filters: filterLines.replaceAll(":", "="),
+    });
+  }
+
+  /** Applies in order; table entries of `ip` and `bridge` run side by side. */
+  async apply(steps: readonly Step[]): Promise<readonly StepFailure[]> {
+    for (const step of steps) {
+      if (step.kind === "netns-del") await this.#monitors.unwatch(step.netns);
+    }
+    const failures: StepFailure[] = [];
+    for (const group of parallelGroups(render(steps, this.hostNetns))) {
+      const runs = group.map((batch) => runBatch(this.#run, this.#prefix, batch));
+      for (const failed of await Promise.all(runs)) failures.push(...failed);
+    }
+    return failures;
+  }
+
+  onDirty(notify: () => void): Cancel {
+    return this.#monitors.subscribe(notify);
+  }
+
+  /** Ends the monitors. The kernel state stays. */
+  async close(): Promise<void> {
+    await this.#monitors.close();
+  }
+}
+
+/** Consecutive batches of table entries may run at once: their tables do not refer to another. */
+function parallelGroups(batches: readonly Batch[]): Batch[][] {
+  const groups: Batch[][] = [];
+  for (const batch of batches) {
+    const last = groups.at(-1);
+    const fits = batch.entriesOnly && last?.every((other) => mayRunBeside(other, batch)) === true;
+    if (fits) last.push(batch);
+    else groups.push([batch]);
+  }
+  return groups;
+}
+
+function mayRunBeside(a: Batch, b: Batch): boolean {
+  return a.entriesOnly && b.entriesOnly && (a.tool !== b.tool || a.netns !== b.netns);
+}
+
+async function netnsState(netns: string): Promise<ObservedNetwork["state"]> {
+  try {
+    const { type } = await statfs(`${NETNS_DIR}/${netns}`);
+    return type === NSFS_MAGIC ? "present" : "broken";
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "absent";
+    throw error;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * This host's durable truth about its networks and endpoints: what Docker told the driver and
+ * Docker will not repeat (CreateNetwork is not replayed at engine start, a lost Leave never is).
+ *
+ * Law: crash-only. A change is appended to the journal before anyone sees it; the state is what
+ * the journal says and nothing else.
+ */
+import {
+  decodeWire,
+  encodeWire,
+  LIMITS,
+  type Log,
+  messageOf,
+  type Store,
+  TsweaveError,
+} from "../mesh/index.ts";
+import {
+  endpointFromRecord,
+  endpointRecord,
+  networkFromRecord,
+  networkRecord,
+  readKind,
+} from "./ledger-records.ts";
+import type { LocalEndpoint, Network } from "./model.ts";
+
+/** A network of this host's engine. */
+export interface HeldNetwork extends Network {
+  /** Empty until the engine has told it: CreateNetwork does not carry it. `vni` is 0 as long. */
+  readonly name: string;
+  /** `--ip-range`, empty where none was given. */
+  readonly ipRange: string;
+  /** The user's underlay size, 0 where none was given. */
+  readonly underlayMtuBytes: number;
+  /** Addresses the user reserved with `--aux-address`. */
+  readonly auxiliary: readonly string[];
+}
+
+/** An endpoint of this host's engine, from CreateEndpoint to DeleteEndpoint. */
+export interface HeldEndpoint extends Omit<LocalEndpoint, "network"> {
+  readonly networkId: string;
+  /** Between Join and Leave. */
+  readonly joined: boolean;
+  /** Path of the container's network namespace, empty when not joined. */
+  readonly sandboxKey: string;
+  /** Empty until the engine has told it. */
+  readonly containerId: string;
+  readonly names: readonly string[];
+  /** Names that `--link` defined in this container. */
+  readonly links: readonly string[];
+}
+
+const KEY = "overlay";
+/** Records beyond four times what is alive are worth a rewrite, but not before this many. */
+const COMPACT_RECORDS_MIN = 512;
+
+export class Ledger {
+  /** BOUNDED: networksMax, checked before a record is appended. */
+  readonly #networks = new Map<string, HeldNetwork>();
+  /** BOUNDED: rowsPerOriginMax, checked before a record is appended. */
+  readonly #endpoints = new Map<string, HeldEndpoint>();
+  readonly #store: Store;
+  #records = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Reads the journal. A record that cannot be read is logged and left out. */
+  static async open(store: Store, log: Log): Promise<Ledger> {
+    const ledger = new Ledger(store);
+    for (const bytes of await store.records(KEY)) {
+      ledger.#records += 1;
+      try {
+        ledger.#apply(bytes);
+      } catch (error) {
+        log.warn({ reason: messageOf(error) }, "skipped an unreadable record of the ledger");
+      }
+    }
+    return ledger;
+  }
+
+  networks(): readonly HeldNetwork[] {
+    return [...this.#networks.values()];
+  }
+
+  network(id: string): HeldNetwork | undefined {
+    return this.#networks.get(id);
+  }
+
+  endpoints(): readonly HeldEndpoint[] {
+    return [...this.#endpoints.values()];
+  }
+
+  endpoint(id: string): HeldEndpoint | undefined {
+    return this.#endpoints.get(id);
+  }
+
+  /** The endpoints of one network. */
+  endpointsOf(networkId: string): readonly HeldEndpoint[] {
+    return this.endpoints().filter((endpoint) => endpoint.networkId === networkId);
+  }
+
+  /** Adds or replaces a network; durable when it resolves. */
+  async putNetwork(network: HeldNetwork): Promise<void> {
+    const full = this.#networks.size >= LIMITS.networksMax && !this.#networks.has(network.id);
+    if (full) throw fullError("networks", LIMITS.networksMax);
+    await this.#append(networkRecord(network));
+  }
+
+  /** Forgets a network; its endpoints stay. */
+  async dropNetwork(id: string): Promise<void> {
+    if (this.#networks.has(id)) await this.#append(["network-gone", id]);
+  }
+
+  /** Adds or replaces an endpoint; durable when it resolves. */
+  async putEndpoint(endpoint: HeldEndpoint): Promise<void> {
+    const full =
+      this.#endpoints.size >= LIMITS.rowsPerOriginMax && !this.#endpoints.has(endpoint.id);
+    if (full) throw fullError("endpoints", LIMITS.rowsPerOriginMax);
+    await this.#append(endpointRecord(endpoint));
+  }
+
+  async dropEndpoint(id: string): Promise<void> {
+    if (this.#endpoints.has(id)) await this.#append(["endpoint-gone", id]);
+  }
+
+  /** One write after the other, so that a rewrite never loses an append that is under way. */
+  async #append(record: Parameters<typeof encodeWire>[0]): Promise<void> {
+    const work = this.#tail.then(async () => {
+      const bytes = encodeWire(record);
+      await this.#store.append(KEY, bytes);
+      this.#records += 1;
+      this.#apply(bytes);
+      await this.#compact();
+    });
+    this.#tail = work.catch(() => undefined);
+    await work;
+  }
+
+  async #compact(): Promise<void> {
+    const alive = this.#networks.size + this.#endpoints.size;
+    if (this.#records < COMPACT_RECORDS_MIN || this.#records < 4 * alive) return;
+    const records = [
+      ...this.networks().map(networkRecord),
+      ...this.endpoints().map(endpointRecord),
+    ];
+    await this.#store.rewrite(KEY, records.map(encodeWire));
+    this.#records = records.length;
+  }
+
+  #apply(bytes: Uint8Array): void {
+    const { kind, id, record } = readKind(decodeWire(bytes));
+    if (kind === "network") this.#networks.set(id, networkFromRecord(record));
+    else if (kind === "endpoint") this.#endpoints.set(id, endpointFromRecord(record));
+    else if (kind === "network-gone") this.#networks.delete(id);
+    else if (kind === "endpoint-gone") this.#endpoints.delete(id);
+    else throw new TsweaveError("BAD_MESSAGE", `a record of unknown kind '${kind}'`);
+  }
+}
+
+/** An endpoint as the rest of the overlay knows it. */
+export function localEndpoint(endpoint: HeldEndpoint, network: HeldNetwork): LocalEndpoint {
+  return { id: endpoint.id, network: network.name, ip: endpoint.ip, mac: endpoint.mac };
+}
+
+function fullError(what: string, most: number): TsweaveError {
+  return new TsweaveError("BAD_REQUEST", `this host already has ${most} ${what}, the most allowed`);
+}

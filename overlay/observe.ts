@@ -1,0 +1,128 @@
+/**
+ * JSON of `ip` and `bridge` → an observation. Pure; the commands are run by io/linux-kernel.ts.
+ *
+ * Law: the kernel's answer is the only truth about the kernel; what cannot be read is an error,
+ * never taken for "nothing there" (that would rebuild a network that works).
+ */
+import { messageOf, TsweaveError } from "../mesh/index.ts";
+import { FILTER_KEYS } from "./render.ts";
+import type { ObservedForward, ObservedLink, ObservedNetwork, ObservedVxlan } from "./state.ts";
+import { VXLAN } from "./state.ts";
+
+/** Lines for `ip -j -d -force -batch -`: each prints one JSON array on one line. */
+export const OBSERVE_LINES = ["addr show", `neigh show dev ${VXLAN} nud permanent`] as const;
+
+export interface RawObservation {
+  /** Output of OBSERVE_LINES: one or, without vxlan0, only the first array. */
+  readonly ip: string;
+  /** Output of `bridge -j fdb show dev vxlan0`; empty without vxlan0. */
+  readonly fdb: string;
+  /** `key=value` lines of the FILTER_KEYS that exist. */
+  readonly filters: string;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Reads what the tools printed. Throws `COMMAND_FAILED` when it is not what they print. */
+export function parseObservation(netns: string, raw: RawObservation): ObservedNetwork {
+  const [linkText = "", neighText = ""] = raw.ip.split("\n").filter((line) => line !== "");
+  const links = new Map<string, ObservedLink>();
+  for (const fields of rows(linkText, "ip addr show")) {
+    const link = readLink(fields);
+    links.set(link.name, link);
+  }
+  const neighbours = new Map<string, string>();
+  for (const { dst, lladdr } of neighText === "" ? [] : rows(neighText, "ip neigh show")) {
+    if (typeof dst === "string" && typeof lladdr === "string") neighbours.set(dst, lladdr);
+  }
+  const fdb = raw.fdb.trim() === "" ? [] : rows(raw.fdb, "bridge fdb show");
+  const filtered = FILTER_KEYS.some((key) => raw.filters.includes(`${key}=1`));
+  return { netns, state: "present", filtered, links, neighbours, ...readFdb(fdb) };
+}
+
+function rows(text: string, what: string): Fields[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new TsweaveError("COMMAND_FAILED", `${what}: no JSON: ${messageOf(error)}`);
+  }
+  if (!Array.isArray(value)) throw new TsweaveError("COMMAND_FAILED", `${what}: no JSON array`);
+  // `ip -j addr show` prints {} for a link that the filter left out.
+  return value.filter((row) => typeof row === "object" && row !== null);
+}
+
+function readLink(fields: Fields): ObservedLink {
+  const info = asFields(fields.linkinfo);
+  const data = asFields(info.info_data);
+  const slave = asFields(info.info_slave_data);
+  const kind = asText(info.info_kind);
+  return {
+    name: asText(fields.ifname),
+    kind,
+    up: Array.isArray(fields.flags) && fields.flags.includes("UP"),
+    mtuBytes: asNumber(fields.mtu),
+    mac: asText(fields.address),
+    master: typeof fields.master === "string" ? fields.master : undefined,
+    cidrs: readCidrs(fields.addr_info),
+    stp: kind === "bridge" && data.stp_state !== 0,
+    portLearning: slave.learning === true,
+    vxlan: kind === "vxlan" ? readVxlan(data, fields.link_netnsid !== undefined) : undefined,
+  };
+}
+
+function readVxlan(data: Fields, foreignSocket: boolean): ObservedVxlan {
+  return {
+    vni: asNumber(data.id),
+    port: asNumber(data.port),
+    learning: data.learning !== false,
+    proxy: data.proxy === true,
+    l2miss: data.l2miss === true,
+    l3miss: data.l3miss === true,
+    foreignSocket,
+  };
+}
+
+function readCidrs(list: unknown): string[] {
+  const cidrs: string[] = [];
+  for (const entry of Array.isArray(list) ? list : []) {
+    const { local, prefixlen, scope } = asFields(entry);
+    if (scope !== "link") cidrs.push(`${asText(local)}/${asNumber(prefixlen)}`);
+  }
+  return cidrs;
+}
+
+function readFdb(rows: readonly Fields[]) {
+  const forwards = new Map<string, ObservedForward>();
+  const floods: ObservedForward[] = [];
+  const steers = new Map<string, string>();
+  for (const row of rows) {
+    const mac = asText(row.mac);
+    if (typeof row.master === "string") {
+      steers.set(mac, asText(row.state) || "learned");
+    } else if (typeof row.dst === "string") {
+      const odd = row.port !== undefined || row.vni !== undefined || row.via !== undefined;
+      const forward = { mac, vtep: row.dst, plain: row.state === "permanent" && !odd };
+      if (isFlood(mac) || forwards.has(mac)) floods.push(forward);
+      else forwards.set(mac, forward);
+    }
+  }
+  return { forwards, floods, steers };
+}
+
+/** Zero MAC (default destinations) or group bit set. */
+function isFlood(mac: string): boolean {
+  return mac === "00:00:00:00:00:00" || /^[0-9a-f][13579bdf]/.test(mac);
+}
+
+function asFields(value: unknown): Fields {
+  return typeof value === "object" && value !== null ? (value as Fields) : {};
+}
+
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function asNumber(value: unknown): number {
+  return typeof value === "number" ? value : -1;
+}

@@ -1,0 +1,235 @@
+/**
+ * The only road from the tables to the kernel: full passes, the fast path for changed rows, and
+ * the plugging of endpoints, all through one queue.
+ *
+ * Laws: on every change, on hints, and in full every 30 s the kernel is compared with the tables
+ * and repaired; passes coalesce and never run side by side; a pass that changed nothing causes no
+ * event, so hints cannot keep it going; stopping leaves the kernel as it is.
+ */
+import { type Cancel, type Clock, type Log, messageOf, TIMES } from "../mesh/index.ts";
+import { Mirror } from "./mirror.ts";
+import { type LocalEndpoint, type Network, netnsName } from "./model.ts";
+import {
+  applyNoted,
+  fullPass,
+  type KernelPort,
+  type PassContext,
+  planPass,
+  type ReconcileInput,
+} from "./pass.ts";
+import { plugEndpoint, removeNamespace, unplugEndpoint } from "./plug.ts";
+import { batchText, render } from "./render.ts";
+import { CoalescingWorker, SerialQueue } from "./serial.ts";
+import type { Step } from "./state.ts";
+import { type RemoteChange, touchedSteps } from "./touched.ts";
+
+export interface ReconcilerPorts {
+  readonly kernel: KernelPort;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface ReconcileStatus {
+  /** True when the last pass left nothing to do and met no error. */
+  readonly inSync: boolean;
+  /** How long the last pass took; null before the first. */
+  readonly lastReconcileMs: number | null;
+  /** Clock.nowMs() at its end; null before the first. */
+  readonly lastAtMs: number | null;
+  /** Steps still needed after it. */
+  readonly drift: number;
+  readonly lastError: string | null;
+  readonly passes: number;
+  /** Steps applied since the start. */
+  readonly steps: number;
+  /** Ids of local endpoints without a veth pair: not joined yet, or lost with their namespace. */
+  readonly unplugged: readonly string[];
+}
+
+/** Let an event's companions arrive before looking. */
+const HINT_DEBOUNCE_MS = 200;
+/** Passes that hints cause take at most about one part in this of the time. */
+const HINT_DUTY = 10;
+const HINT_SPACING_MS = 1000;
+const HINT_SPACING_MS_MAX = 3000;
+const RETRY_MS = 1000;
+
+export class Reconciler {
+  readonly #ports: ReconcilerPorts;
+  readonly #context: PassContext;
+  readonly #worker: CoalescingWorker;
+  /** Changed keys that wait for the queue. BOUNDED: rows of the mesh; emptied each turn. */
+  #changes: RemoteChange[] = [];
+  #changesApplied: Promise<void> | undefined;
+  #unsubscribe: Cancel | undefined;
+  #failures = 0;
+  #lastSteps: readonly Step[] = [];
+  #status: ReconcileStatus = {
+    inSync: false,
+    lastReconcileMs: null,
+    lastAtMs: null,
+    drift: 0,
+    lastError: null,
+    passes: 0,
+    steps: 0,
+    unplugged: [],
+  };
+
+  /** `source` is read afresh for every decision; it must list an endpoint before it is plugged. */
+  constructor(ports: ReconcilerPorts, source: () => ReconcileInput) {
+    this.#ports = ports;
+    const { kernel, log } = ports;
+    this.#context = { kernel, log, source, mirror: new Mirror(), queue: new SerialQueue() };
+    this.#worker = new CoalescingWorker(ports.clock, "reconcile", () => this.#pass());
+  }
+
+  /** Starts full passes: one now, then on requests, hints and at the interval. */
+  start(): void {
+    this.#unsubscribe = this.#ports.kernel.onDirty(() => this.#lookAgain());
+    this.request("start");
+  }
+
+  /** Ends passes; resolves when none runs. Kernel state stays as it is. */
+  async stop(): Promise<void> {
+    this.#unsubscribe?.();
+    await this.#worker.stop();
+  }
+
+  /** Asks for a full pass soon. */
+  request(reason: string): void {
+    this.#ports.log.debug({ reason }, "reconcile requested");
+    this.#worker.request();
+  }
+
+  /** Resolves when a full pass that started after this call is done. */
+  flush(): Promise<void> {
+    return this.#worker.flush();
+  }
+
+  /**
+   * Programs changed remote rows at once, from memory: one `ip` and one `bridge` process for all
+   * changes that came together. Resolves when they are in the kernel or left to a full pass.
+   */
+  applyRemote(changes: readonly RemoteChange[]): Promise<void> {
+    this.#changes.push(...changes);
+    this.#changesApplied ??= this.#context.queue.run(() => this.#applyChanges());
+    return this.#changesApplied;
+  }
+
+  /**
+   * Creates the endpoint's veth pair; the container end is then in the host's namespace with its
+   * MAC and MTU. A pair of the same endpoint is replaced. Throws `COMMAND_FAILED`.
+   */
+  async plug(endpoint: LocalEndpoint, network: Network): Promise<void> {
+    const job = () => plugEndpoint(this.#context, endpoint, network);
+    const fast = await this.#context.queue.run(job);
+    if (fast) this.#lookAgain();
+    else this.request("network built or repaired for an endpoint");
+  }
+
+  /** Deletes the endpoint's veth pair wherever its ends are. Idempotent. */
+  async unplug(endpointId: string, network: Pick<Network, "id">): Promise<void> {
+    await this.#context.queue.run(() => unplugEndpoint(this.#context, endpointId, network));
+    this.#lookAgain();
+  }
+
+  /** Removes a network's namespace; take it out of the source first. Idempotent. */
+  async removeNetwork(network: Pick<Network, "id">): Promise<void> {
+    await this.#context.queue.run(() => removeNamespace(this.#context, network));
+  }
+
+  status(): ReconcileStatus {
+    return this.#status;
+  }
+
+  /** Text of the last batches that were applied. */
+  lastBatch(): string {
+    return batchText(render(this.#lastSteps, this.#ports.kernel.hostNetns));
+  }
+
+  /** Text of what a pass would apply now; changes nothing. */
+  async plan(): Promise<string> {
+    return batchText(render(await planPass(this.#context), this.#ports.kernel.hostNetns));
+  }
+
+  async #pass(): Promise<void> {
+    const { clock } = this.#ports;
+    const startMs = clock.nowMs();
+    const result = await fullPass(this.#context).catch((error: unknown) => ({
+      steps: [],
+      drift: 1,
+      errors: [messageOf(error)],
+      unplugged: this.#status.unplugged,
+    }));
+    const nowMs = clock.nowMs();
+    const inSync = result.drift === 0 && result.errors.length === 0;
+    this.#failures = inSync ? 0 : this.#failures + 1;
+    this.#count(result.steps);
+    this.#status = {
+      ...this.#status,
+      inSync,
+      lastReconcileMs: nowMs - startMs,
+      lastAtMs: nowMs,
+      drift: result.drift,
+      lastError: result.errors[0] ?? null,
+      passes: this.#status.passes + 1,
+      unplugged: result.unplugged,
+    };
+    this.#worker.request(this.#nextDelayMs());
+  }
+
+  #nextDelayMs(): number {
+    if (this.#failures === 0) return TIMES.reconcileIntervalMs;
+    const doublings = Math.min(this.#failures - 1, 16);
+    const { drift, lastError } = this.#status;
+    this.#ports.log.warn({ drift, lastError }, "kernel differs after a pass; trying again");
+    return Math.min(RETRY_MS * 2 ** doublings, TIMES.reconcileIntervalMs);
+  }
+
+  /** A pass soon, but not so often that looking costs more than the work it checks. */
+  #lookAgain(): void {
+    const { lastAtMs, lastReconcileMs } = this.#status;
+    const dutyMs = Math.min(HINT_DUTY * (lastReconcileMs ?? 0), HINT_SPACING_MS_MAX);
+    const spacingMs = Math.max(HINT_SPACING_MS, dutyMs);
+    const earliestMs = lastAtMs === null ? 0 : lastAtMs + spacingMs - this.#ports.clock.nowMs();
+    this.#worker.request(Math.max(HINT_DEBOUNCE_MS, earliestMs));
+  }
+
+  /** Runs in the queue. Never rejects: what fails is left to the next full pass. */
+  async #applyChanges(): Promise<void> {
+    const changes = this.#changes;
+    this.#changes = [];
+    this.#changesApplied = undefined;
+    try {
+      const steps = this.#changedSteps(changes);
+      const [failed] = await applyNoted(this.#context, steps);
+      this.#count(steps);
+      if (failed !== undefined) throw new Error(`${failed.step.kind}: ${failed.error}`);
+      this.#lookAgain();
+    } catch (error) {
+      this.#ports.log.warn({ error: messageOf(error) }, "changed rows left to a full pass");
+      this.#worker.request();
+    }
+  }
+
+  #changedSteps(changes: readonly RemoteChange[]): Step[] {
+    const { source, mirror } = this.#context;
+    const input = source();
+    const steps: Step[] = [];
+    for (const network of input.networks) {
+      const own = changes.filter((change) => change.network === network.name);
+      if (own.length === 0) continue;
+      const tables = mirror.tables(netnsName(network));
+      const found = tables && touchedSteps(network, own, input, tables);
+      if (found === undefined) this.request(`changes in ${network.name} before its first pass`);
+      else steps.push(...found);
+    }
+    return steps;
+  }
+
+  #count(steps: readonly Step[]): void {
+    if (steps.length === 0) return;
+    this.#lastSteps = steps;
+    this.#status = { ...this.#status, steps: this.#status.steps + steps.length };
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Steps → text for `ip -batch -` and `bridge -batch -`, so that one process applies hundreds of
+ * changes and a dry run can print exactly what would be done.
+ *
+ * Law: one step is one line, so that "Command failed -:N" names the step that failed; a word that
+ * is not plain (a space, a quote, a newline) never reaches a batch.
+ */
+import { TsweaveError } from "../mesh/index.ts";
+import { BRIDGE, type Step, VXLAN } from "./state.ts";
+
+export interface Batch {
+  /** `sysctl` lines are `key=0 …`, to be set in the namespace where they exist. */
+  readonly tool: "ip" | "bridge" | "sysctl";
+  /** Namespace the tool works in; undefined: the host's. */
+  readonly netns: string | undefined;
+  readonly lines: readonly string[];
+  /** The step behind each line. */
+  readonly steps: readonly Step[];
+  /** Table entries only: may run beside the neighbouring batches that say so too. */
+  readonly entriesOnly: boolean;
+}
+
+/** bridge-nf-call-*: on in every new namespace, and every bridged frame pays for it. */
+export const FILTER_KEYS = ["iptables", "ip6tables", "arptables"].map(
+  (table) => `net.bridge.bridge-nf-call-${table}`,
+);
+
+/**
+ * Groups consecutive steps of one tool and namespace into batches, keeping their order.
+ * `hostNetns` is a path or name by which `ip` finds the host's namespace from inside another one.
+ */
+export function render(steps: readonly Step[], hostNetns: string): Batch[] {
+  const batches: Batch[] = [];
+  for (const step of steps) {
+    const line = renderStep(step, hostNetns);
+    const last = batches.at(-1);
+    const entriesOnly = isEntry(step);
+    const joins = last?.tool === line.tool && last.netns === line.netns;
+    if (last !== undefined && joins && last.entriesOnly === entriesOnly) {
+      (last.lines as string[]).push(line.text);
+      (last.steps as Step[]).push(step);
+    } else {
+      const { tool, netns, text } = line;
+      batches.push({ tool, netns, lines: [text], steps: [step], entriesOnly });
+    }
+  }
+  return batches;
+}
+
+/** Batches as a person would type them, for dry runs and logs. */
+export function batchText(batches: readonly Batch[]): string {
+  const blocks = batches.map(({ tool, netns, lines }) => {
+    const where = netns === undefined ? "" : ` -n ${netns}`;
+    const head =
+      tool === "sysctl" ? `# sysctl in ${netns ?? "host"}` : `# ${tool}${where} -batch -`;
+    return [head, ...lines].join("\n");
+  });
+  return blocks.join("\n");
+}
+
+interface Line {
+  readonly tool: Batch["tool"];
+  readonly netns: string | undefined;
+  readonly text: string;
+}
+
+function isEntry(step: Step): boolean {
+  return /^(neigh|forward|steer)-/.test(step.kind);
+}
+
+function renderStep(step: Step, hostNetns: string): Line {
+  for (const value of Object.values(step)) {
+    if (typeof value === "string" && !/^[\w.:/-]+$/.test(value)) {
+      throw new TsweaveError("INTERNAL", `${step.kind}: "${value}" is not a plain word`);
+    }
+  }
+  if (step.kind === "netns-add" || step.kind === "netns-del") {
+    const verb = step.kind === "netns-add" ? "add" : "del";
+    return { tool: "ip", netns: undefined, text: `netns ${verb} ${step.netns}` };
+  }
+  if (step.kind === "host-link-del") {
+    return { tool: "ip", netns: undefined, text: `link del dev ${step.device}` };
+  }
+  if (step.kind === "filter-off") {
+    const text = FILTER_KEYS.map((key) => `${key}=0`).join(" ");
+    return { tool: "sysctl", netns: step.netns, text };
+  }
+  const bridge = bridgeText(step);
+  if (bridge !== undefined) return { tool: "bridge", netns: step.netns, text: bridge };
+  return { tool: "ip", netns: step.netns, text: ipText(step, hostNetns) };
+}
+
+function bridgeText(step: Step): string | undefined {
+  switch (step.kind) {
+    case "forward-put":
+      return `fdb replace ${step.mac} dev ${VXLAN} dst ${step.vtep} self permanent`;
+    case "forward-del":
+      return `fdb del ${step.mac} dev ${VXLAN} dst ${step.vtep} self`;
+    case "steer-put":
+      return `fdb replace ${step.mac} dev ${VXLAN} master static`;
+    case "steer-del":
+      return `fdb del ${step.mac} dev ${VXLAN} master`;
+    default:
+      return undefined;
+  }
+}
+
+function ipText(step: Step, hostNetns: string): string {
+  switch (step.kind) {
+    case "loopback-up":
+      return "link set dev lo up";
+    case "bridge-add":
+      return `link add ${BRIDGE} mtu ${step.mtuBytes} address ${step.mac} type bridge stp_state 0`;
+    case "bridge-set":
+      return (
+        `link set dev ${BRIDGE} mtu ${step.mtuBytes} address ${step.mac} up ` +
+        "type bridge stp_state 0"
+      );
+    case "address-add":
+      return `addr replace ${step.cidr} dev ${BRIDGE}`;
+    case "address-del":
+      return `addr del ${step.cidr} dev ${BRIDGE}`;
+    case "vxlan-add":
+      return vxlanText(step, hostNetns);
+    case "port-set":
+      return `link set dev ${step.device} mtu ${step.mtuBytes} master ${BRIDGE} up`;
+    case "learning-off":
+      return `link set dev ${VXLAN} type bridge_slave learning off`;
+    case "veth-add":
+      return (
+        `link add ${step.overlayEnd} mtu ${step.mtuBytes} master ${BRIDGE} up type veth ` +
+        `peer name ${step.containerEnd} mtu ${step.mtuBytes} address ${step.mac} netns ${hostNetns}`
+      );
+    case "link-del":
+      return `link del dev ${step.device}`;
+    case "neigh-put":
+      return `neigh replace ${step.ip} lladdr ${step.mac} dev ${VXLAN} nud permanent`;
+    case "neigh-del":
+      return `neigh del ${step.ip} dev ${VXLAN}`;
+    default:
+      throw new TsweaveError("INTERNAL", `${step.kind} is not a step for ip`);
+  }
+}
+
+/** The socket stays in the namespace named by link-netns: the host's, where the underlay is. */
+function vxlanText(step: Extract<Step, { kind: "vxlan-add" }>, hostNetns: string): string {
+  return (
+    `link add ${VXLAN} mtu ${step.mtuBytes} link-netns ${hostNetns} type vxlan id ${step.vni} ` +
+    `dstport ${step.port} nolearning proxy l2miss l3miss`
+  );
+}
