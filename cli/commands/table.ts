@@ -1,0 +1,35 @@
+/** The command table. A command is listed once it works, and imported when it is used. */
+import type { CommandEntry } from "../command.ts";
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "launch",
+    summary: "start this host's peer and join the mesh",
+    load: async () => (await import("./launch.ts")).launch,
+  },
+  {
+    name: "stop",
+    summary: "stop the peer; containers keep their network",
+    load: async () => (await import("./stop.ts")).stop,
+  },
+  {
+    name: "status",
+    summary: "show this peer, the mesh, and what they hold",
+    load: async () => (await import("./status.ts")).status,
+  },
+  {
+    name: "connect",
+    summary: "try more peers until they answer",
+    load: async () => (await import("./connect.ts")).connect,
+  },
+  {
+    name: "version",
+    summary: "print the version",
+    load: async () => (await import("./version.ts")).version,
+  },
+  {
+    name: "help",
+    summary: "show the commands, or one command's options",
+    load: async () => (await import("./help.ts")).help,
+  },
+];

@@ -1,0 +1,208 @@
+/**
+ * The control API: what each read command's JSON holds, and what the daemon must provide for it.
+ *
+ * Law: people's scripts rely on these shapes. Fields are only added; a change of meaning raises
+ * `schema`. Every read is answered from memory, at once.
+ */
+import type { HostPort, MemberState } from "../../mesh/index.ts";
+
+export const SCHEMA = 1;
+
+/** The tables below `status`, in the order help lists them. */
+export const READS = [
+  "peers",
+  "connections",
+  "targets",
+  "networks",
+  "endpoints",
+  "ipam",
+  "dns",
+] as const;
+export type Read = (typeof READS)[number];
+
+/** Something a person should know, and the command or change that helps. */
+export interface HealthProblem {
+  readonly code: string;
+  readonly text: string;
+  readonly next: string | null;
+}
+
+export interface Status {
+  readonly version: string;
+  /** Process id of the daemon. */
+  readonly pid: number;
+  readonly peer: {
+    readonly id: string;
+    readonly name: string;
+    readonly incarnation: number;
+    /** `host:port`, IPv6 in brackets. */
+    readonly advertise: string;
+  };
+  readonly uptimeSeconds: number;
+  readonly health: { readonly ok: boolean; readonly problems: readonly HealthProblem[] };
+  readonly mesh: {
+    /** Name of the membership engine. */
+    readonly engine: string;
+    readonly encrypted: boolean;
+    /** Known peers, this one included, and how many are in each state. */
+    readonly peers: number;
+    readonly alive: number;
+    readonly suspect: number;
+    readonly dead: number;
+    readonly left: number;
+    /** Addresses that are still tried. */
+    readonly trying: number;
+  };
+  readonly ipam: {
+    /** The range given at launch. */
+    readonly subnet: string;
+    /** Whether addresses can be given out; `text` says what is waited for. */
+    readonly founded: boolean;
+    readonly text: string;
+    /** Addresses of the range: all, this peer's, this peer's in use, unreachable peers'. */
+    readonly addresses: number;
+    readonly owned: number;
+    readonly used: number;
+    readonly unreachable: number;
+    readonly conflicts: number;
+  };
+  readonly dns: {
+    readonly enabled: boolean;
+    readonly domain: string;
+    readonly names: number;
+    /** Containers of this host whose lookups are answered here. */
+    readonly sandboxes: number;
+  };
+  readonly docker: {
+    readonly enabled: boolean;
+    /** Whether the engine answered last time. */
+    readonly connected: boolean;
+    readonly version: string | null;
+    /** Whether the plugin socket is served. */
+    readonly plugin: boolean;
+    /** tsweave networks on this engine, endpoints of this host. */
+    readonly networks: number;
+    readonly endpoints: number;
+  };
+  readonly kernel: {
+    readonly inSync: boolean;
+    /** How long the last pass took; null before the first. */
+    readonly lastReconcileMs: number | null;
+    /** How long ago it ended. */
+    readonly lastReconcileAgeSeconds: number | null;
+    /** Steps still needed after it. */
+    readonly drift: number;
+  };
+}
+
+export interface PeerRow {
+  readonly id: string;
+  readonly name: string;
+  /** `host:port`. */
+  readonly address: string;
+  readonly state: MemberState;
+  readonly incarnation: number;
+  readonly rttMs: number | null;
+  readonly self: boolean;
+}
+
+/** This peer's own view of its link to one other peer. */
+export interface ConnectionRow {
+  readonly peer: string;
+  readonly id: string;
+  readonly address: string;
+  /** established: answers; doubtful: silent, being checked; lost: given up; closed: it left. */
+  readonly state: "established" | "doubtful" | "lost" | "closed";
+  readonly rttMs: number | null;
+  /** Since the last change of state. */
+  readonly sinceSeconds: number;
+}
+
+export interface TargetRow {
+  readonly address: string;
+  readonly state: "connected" | "trying";
+  readonly attempts: number;
+}
+
+export interface NetworkRow {
+  readonly name: string;
+  readonly vni: number;
+  readonly subnet: string;
+  readonly mtu: number;
+  readonly internal: boolean;
+  /** Endpoints on all hosts. */
+  readonly endpoints: number;
+}
+
+export interface EndpointRow {
+  /** Name of the network. */
+  readonly network: string;
+  readonly id: string;
+  /** Empty as long as the engine has not told it. */
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly ip: string;
+  readonly mac: string;
+  /** Name of the peer, its id when the name is not known. */
+  readonly peer: string;
+  readonly vtep: string;
+  readonly local: boolean;
+  /** The state of its peer, or `unplugged`: of this host, without a veth pair. */
+  readonly state: MemberState | "unplugged";
+}
+
+export interface PoolRow {
+  readonly subnet: string;
+  readonly owned: readonly {
+    readonly peer: string;
+    /** `first-last`. */
+    readonly ranges: readonly string[];
+    readonly addresses: number;
+    readonly used: number;
+    readonly reachable: boolean;
+  }[];
+  readonly used: number;
+  readonly free: number;
+  /** Addresses in use on this host that another peer owns by the records. */
+  readonly conflicts: readonly {
+    readonly ip: string;
+    readonly key: string;
+    readonly owner: string;
+  }[];
+}
+
+export interface RecordRow {
+  readonly name: string;
+  readonly network: string;
+  readonly type: string;
+  readonly address: string;
+  readonly peer: string;
+  readonly ttlSeconds: number;
+}
+
+/** The fields of each table's reply, next to `schema`. */
+export interface Replies {
+  readonly peers: { readonly peers: readonly PeerRow[] };
+  readonly connections: { readonly connections: readonly ConnectionRow[] };
+  readonly targets: { readonly targets: readonly TargetRow[] };
+  readonly networks: { readonly networks: readonly NetworkRow[] };
+  readonly endpoints: { readonly endpoints: readonly EndpointRow[] };
+  readonly ipam: { readonly pools: readonly PoolRow[] };
+  readonly dns: { readonly domain: string; readonly records: readonly RecordRow[] };
+}
+
+/** What the daemon provides. Reads are synchronous: they never wait for anything. */
+export interface ControlBackend {
+  readonly status: () => Status;
+  readonly peers: () => readonly PeerRow[];
+  readonly connections: () => readonly ConnectionRow[];
+  readonly targets: () => readonly TargetRow[];
+  readonly networks: () => readonly NetworkRow[];
+  readonly endpoints: () => readonly EndpointRow[];
+  readonly ipam: () => readonly PoolRow[];
+  readonly dns: () => Replies["dns"];
+  /** Adds reconnect targets; hosts are literal addresses. */
+  readonly connect: (peers: readonly HostPort[]) => void;
+  /** Begins a clean stop and returns at once. */
+  readonly stop: () => void;
+}

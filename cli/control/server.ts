@@ -1,0 +1,167 @@
+/**
+ * The control API's server: HTTP on a unix socket that only root can open.
+ *
+ * Law: reads answer from memory while anything else hangs. A request is bounded before it is kept,
+ * and a broken one costs its sender alone.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { isIP } from "node:net";
+import {
+  asTsweaveError,
+  type HostPort,
+  LIMITS,
+  type Log,
+  messageOf,
+  TsweaveError,
+} from "../../mesh/index.ts";
+import { type ControlBackend, READS, type Read, type Replies, SCHEMA } from "./api.ts";
+import { listenOn } from "./control-socket.ts";
+import { errorToBody, isRecord } from "./error-body.ts";
+
+const REQUEST_DEADLINE_MS = 5000;
+const CONNECTIONS_MAX = 128;
+
+export interface ControlServer {
+  /** Removes the socket and ends all calls except those that wait for this process to end. */
+  readonly close: () => Promise<void>;
+}
+
+/** Serves `backend` in `runDir`. @throws TsweaveError ALREADY_RUNNING, STATE_UNWRITABLE. */
+export async function startControl(ports: {
+  readonly runDir: string;
+  readonly backend: ControlBackend;
+  readonly log: Log;
+}): Promise<ControlServer> {
+  /** Calls of `stop`: held open, so that the end of this process is their answer's end. */
+  const farewells = new Set<Socket>();
+  const sockets = new Set<Socket>();
+  const server = createServer(
+    { requestTimeout: REQUEST_DEADLINE_MS, headersTimeout: REQUEST_DEADLINE_MS },
+    (request, response) => {
+      void answer(ports.backend, request, response, farewells).catch((error: unknown) => {
+        const expected = asTsweaveError(error);
+        if (expected.code === "INTERNAL") {
+          ports.log.error({ url: request.url, error: messageOf(error) }, "control call failed");
+        }
+        refuse(response, expected);
+      });
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      farewells.delete(socket);
+    });
+  });
+  server.on("clientError", (_error, socket) => socket.destroy());
+  const remove = await listenOn(server, ports.runDir);
+  return {
+    close: async () => {
+      await remove();
+      server.close();
+      for (const socket of sockets) {
+        if (farewells.has(socket)) socket.unref();
+        else socket.destroy();
+      }
+    },
+  };
+}
+
+async function answer(
+  backend: ControlBackend,
+  request: IncomingMessage,
+  response: ServerResponse,
+  farewells: Set<Socket>,
+): Promise<void> {
+  const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  if (request.method === "GET") return reply(response, read(backend, path));
+  const body = await readBody(request);
+  if (request.method === "POST" && path === "/v1/connect") {
+    const peers = peersOf(body);
+    backend.connect(peers);
+    return reply(response, { peers });
+  }
+  if (request.method === "POST" && path === "/v1/stop") {
+    farewells.add(request.socket);
+    response.writeHead(200, { "content-type": "application/json" });
+    response.write(`${JSON.stringify({ schema: SCHEMA, stopping: true })}\n`);
+    backend.stop();
+    return;
+  }
+  throw notFound(path);
+}
+
+function read(backend: ControlBackend, path: string): object {
+  if (path === "/v1/status") return backend.status();
+  const name = READS.find((candidate) => path === `/v1/status/${candidate}`);
+  if (name === undefined) throw notFound(path);
+  return READERS[name](backend);
+}
+
+const READERS: { readonly [Name in Read]: (backend: ControlBackend) => Replies[Name] } = {
+  peers: (backend) => ({ peers: backend.peers() }),
+  connections: (backend) => ({ connections: backend.connections() }),
+  targets: (backend) => ({ targets: backend.targets() }),
+  networks: (backend) => ({ networks: backend.networks() }),
+  endpoints: (backend) => ({ endpoints: backend.endpoints() }),
+  ipam: (backend) => ({ pools: backend.ipam() }),
+  dns: (backend) => backend.dns(),
+};
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request) {
+    length += piece.length;
+    if (length > LIMITS.requestBytesMax) {
+      throw new TsweaveError("BAD_REQUEST", "the request is too long");
+    }
+    pieces.push(piece);
+  }
+  if (length === 0) return {};
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString("utf8"));
+  } catch (error) {
+    throw new TsweaveError("BAD_REQUEST", "the request is not JSON", { cause: error });
+  }
+}
+
+function peersOf(body: unknown): HostPort[] {
+  const list = isRecord(body) ? body["peers"] : undefined;
+  if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.declaredMax) {
+    throw new TsweaveError("BAD_REQUEST", `peers must be a list of 1 to ${LIMITS.declaredMax}`);
+  }
+  return list.map((peer: unknown) => {
+    const { host, port } = isRecord(peer) ? peer : {};
+    const isPort = typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536;
+    if (typeof host !== "string" || isIP(host) === 0 || !isPort) {
+      throw new TsweaveError("BAD_REQUEST", "a peer must have an address as host and a port");
+    }
+    return { host, port };
+  });
+}
+
+function reply(response: ServerResponse, fields: object): void {
+  const body = `${JSON.stringify({ schema: SCHEMA, ...fields })}\n`;
+  response.writeHead(200, { "content-type": "application/json" }).end(body);
+}
+
+function refuse(response: ServerResponse, error: TsweaveError): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const status = { NOT_FOUND: 404, BAD_REQUEST: 400 }[error.code as string] ?? 500;
+  const body = `${JSON.stringify({ schema: SCHEMA, error: errorToBody(error) })}\n`;
+  response.writeHead(status, { "content-type": "application/json", connection: "close" }).end(body);
+}
+
+function notFound(path: string): TsweaveError {
+  const shown = path.slice(0, 100);
+  return new TsweaveError("NOT_FOUND", `the daemon does not know ${shown}`, {
+    hint: "the command and the running daemon may differ in version, see 'tsweave version'",
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * The daemon's process: log, readiness pipe and exit, around the composition root.
+ *
+ * Law: whoever started it learns of readiness or of the error, exactly once.
+ */
+import { EXIT } from "../mesh/index.ts";
+import type { LaunchConfig } from "./config.ts";
+import { errorToBody } from "./control/error-body.ts";
+import { openLog } from "./launch-files.ts";
+import type { LaunchEvent } from "./launch-report.ts";
+import { takeReadyPipe } from "./ready-pipe.ts";
+import { launchText } from "./render/launch-text.ts";
+
+/** Runs the daemon until it is stopped. Resolves with the exit code. */
+export async function runForeground(
+  config: LaunchConfig,
+  note: (text: string) => void,
+): Promise<number> {
+  const pipe = takeReadyPipe(process.env);
+  // With a pipe, standard output already is the log.
+  const isOwnLog = config.logFile !== undefined && pipe === undefined;
+  const logFd = isOwnLog && config.logFile !== undefined ? openLog(config.logFile).fd : 1;
+  // Hold no directory busy, and let nobody else read what the daemon writes.
+  process.chdir("/");
+  process.umask(0o077);
+  const report = (event: LaunchEvent) => {
+    pipe?.send(event);
+    if (!("ready" in event)) return;
+    if (pipe === undefined) note(launchText(event.summary, { logFile: config.logFile }));
+    pipe?.close();
+  };
+  try {
+    const { runDaemon } = await import("./daemon.ts");
+    await runDaemon({ ...config, logFd }, report);
+    return EXIT.ok;
+  } catch (error) {
+    pipe?.send({ error: errorToBody(error) });
+    pipe?.close();
+    throw error;
+  }
+}

@@ -1,0 +1,120 @@
+/** What can be told to `launch`: one list for flags, environment and configuration file. */
+import type { LogLevel } from "../mesh/io/log.ts";
+import type { Option } from "./command.ts";
+
+export const LOG_LEVELS = [
+  "debug",
+  "info",
+  "warn",
+  "error",
+  "silent",
+] as const satisfies readonly LogLevel[];
+
+export const DEFAULTS = {
+  bind: "0.0.0.0",
+  port: 6783,
+  vxlanPort: 4789,
+  ipallocRange: "10.32.0.0/12",
+  network: "tsweave",
+  dnsDomain: "tsweave.local",
+  stateDir: "/var/lib/tsweave",
+  runDir: "/run/tsweave",
+  dockerSocket: "/var/run/docker.sock",
+  pluginDir: "/run/docker/plugins",
+  logLevel: "info",
+} as const;
+
+export const LAUNCH_OPTIONS: readonly Option[] = [
+  { name: "name", value: "NAME", summary: "this peer's name", default: "the host name" },
+  {
+    name: "advertise",
+    value: "ADDR",
+    summary: "address that peers reach this host at",
+    default: "the one that leads to the first peer",
+  },
+  {
+    name: "bind",
+    value: "ADDR",
+    summary: "address to listen on for peers",
+    default: DEFAULTS.bind,
+  },
+  {
+    name: "port",
+    value: "PORT",
+    summary: "UDP and TCP port for peers",
+    default: String(DEFAULTS.port),
+  },
+  {
+    name: "vxlan-port",
+    value: "PORT",
+    summary: "UDP port of the data path, the same on all hosts",
+    default: String(DEFAULTS.vxlanPort),
+  },
+  {
+    name: "ipalloc-range",
+    value: "CIDR",
+    summary: "subnet of the containers, the same on all hosts",
+    default: DEFAULTS.ipallocRange,
+  },
+  {
+    name: "network",
+    value: "NAME",
+    summary: "Docker network that launch makes",
+    default: DEFAULTS.network,
+  },
+  {
+    name: "mtu",
+    value: "BYTES",
+    summary: "MTU of the containers",
+    default: "the underlay's less 50",
+  },
+  {
+    name: "dns-domain",
+    value: "DOMAIN",
+    summary: "domain that container names also have",
+    default: DEFAULTS.dnsDomain,
+  },
+  { name: "no-dns", summary: "leave name resolution to Docker" },
+  {
+    name: "state-dir",
+    value: "DIR",
+    summary: "what must outlive a restart",
+    default: DEFAULTS.stateDir,
+  },
+  { name: "run-dir", value: "DIR", summary: "control socket", default: DEFAULTS.runDir },
+  {
+    name: "docker-socket",
+    value: "PATH",
+    summary: "socket of the Docker Engine",
+    default: DEFAULTS.dockerSocket,
+  },
+  {
+    name: "plugin-dir",
+    value: "DIR",
+    summary: "where the engine looks for plugins",
+    default: DEFAULTS.pluginDir,
+  },
+  { name: "no-docker", summary: "run without a Docker Engine" },
+  {
+    name: "log-level",
+    value: "LEVEL",
+    summary: LOG_LEVELS.join(", "),
+    default: DEFAULTS.logLevel,
+  },
+  {
+    name: "log-file",
+    value: "FILE",
+    summary: "where to log",
+    default: "STATE-DIR/tsweave.log, stdout with --foreground",
+  },
+  { name: "foreground", summary: "stay, as under a service manager" },
+  { name: "config", value: "FILE", summary: "JSON object with these options as fields" },
+];
+
+/** Options that only make sense on the command line or in the environment. */
+export const NOT_IN_FILE: readonly string[] = ["config", "foreground"];
+
+/** The environment variable of an option: `ipalloc-range` is TSWEAVE_IPALLOC_RANGE. */
+export function environmentName(option: string): string {
+  return `TSWEAVE_${option.toUpperCase().replaceAll("-", "_")}`;
+}

@@ -1,0 +1,29 @@
+/** What a starting daemon tells the one who started it, as one JSON object a line. */
+import type { HealthProblem } from "./control/api.ts";
+import type { ErrorBody } from "./control/error-body.ts";
+
+/** What `launch` did. */
+export interface LaunchSummary {
+  readonly version: string;
+  readonly peer: { readonly id: string; readonly name: string };
+  /** `host:port`. */
+  readonly advertise: string;
+  /** The container network; `onEngine` tells whether it now exists on a Docker Engine. */
+  readonly network: {
+    readonly name: string;
+    readonly subnet: string;
+    readonly onEngine: boolean;
+  };
+  /** Peers named at launch, and how many of them had answered. */
+  readonly peersNamed: number;
+  readonly peersReached: number;
+  readonly docker: { readonly enabled: boolean; readonly version: string | null };
+  /** What is not as it should be although the peer serves. */
+  readonly problems: readonly HealthProblem[];
+}
+
+export type LaunchEvent =
+  | { readonly ready: true; readonly summary: LaunchSummary }
+  | { readonly progress: string };
+
+export type LaunchMessage = LaunchEvent | { readonly error: ErrorBody };

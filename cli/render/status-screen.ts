@@ -1,0 +1,107 @@
+/** The first screen of `status`: one line a part, one line a peer, one line a problem. */
+import type { HealthProblem, PeerRow, Status } from "../control/api.ts";
+import { count, duration, milliseconds, percent } from "./human.ts";
+import { plain, type Style } from "./style.ts";
+import { table } from "./table.ts";
+import { toned } from "./tables.ts";
+
+/** Peers shown before the rest is left to `status peers`. */
+const PEERS_SHOWN_MAX = 40;
+
+/** The whole screen, each line ended by a newline. */
+export function statusScreen(
+  status: Status,
+  peers: readonly PeerRow[],
+  style: Style = plain,
+): string {
+  const problems = status.health.problems;
+  const health = status.health.ok
+    ? style("good", "health OK")
+    : style("bad", `health ${count(problems.length, "problem")}`);
+  const { name, id } = status.peer;
+  const who = `peer ${style("strong", name)} (${id.slice(0, 8)}) ${status.peer.advertise}`;
+  const up = `up ${duration(status.uptimeSeconds)}`;
+  const lines = [
+    `tsweave ${status.version}  ${who}  ${up}  ${health}`,
+    `mesh     ${meshLine(status)}`,
+    `ipam     ${ipamLine(status)}`,
+    `dns      ${dnsLine(status)}`,
+    `docker   ${dockerLine(status)}`,
+    `kernel   ${kernelLine(status)}`,
+    "",
+  ];
+  return `${lines.join("\n")}\n${peerTable(peers, style)}${healthLines(problems, style)}`;
+}
+
+function meshLine({ mesh }: Status): string {
+  const states = (["alive", "suspect", "dead", "left"] as const)
+    .filter((state) => mesh[state] > 0)
+    .map((state) => `${mesh[state]} ${state}`);
+  const trying = mesh.trying > 0 ? [`trying ${count(mesh.trying, "target")}`] : [];
+  return [
+    `${count(mesh.peers, "peer")} (${states.join(", ")})`,
+    ...trying,
+    `engine ${mesh.engine}`,
+    mesh.encrypted ? "encrypted" : "not encrypted",
+  ].join("  ");
+}
+
+function ipamLine({ ipam }: Status): string {
+  const head = ipam.founded ? ipam.subnet : `${ipam.subnet}  ${ipam.text}`;
+  return [
+    head,
+    `owns ${ipam.owned} (${percent(ipam.owned, ipam.addresses)})`,
+    `used ${ipam.used}`,
+    ...(ipam.unreachable > 0 ? [`unreachable ${ipam.unreachable}`] : []),
+    ...(ipam.conflicts > 0 ? [`conflicts ${ipam.conflicts}`] : []),
+  ].join("  ");
+}
+
+function dnsLine({ dns }: Status): string {
+  if (!dns.enabled) return "off (--no-dns)";
+  return `${dns.domain}  ${count(dns.names, "name")}  ${count(dns.sandboxes, "container")} served`;
+}
+
+function dockerLine({ docker }: Status): string {
+  if (!docker.enabled) return "off (--no-docker)";
+  return [
+    docker.connected ? `engine ${docker.version ?? "?"}` : "engine not reachable",
+    count(docker.networks, "network"),
+    count(docker.endpoints, "endpoint"),
+    docker.plugin ? "plugin socket ok" : "plugin socket not served",
+  ].join("  ");
+}
+
+function kernelLine({ kernel }: Status): string {
+  const { lastReconcileAgeSeconds: age, lastReconcileMs: took } = kernel;
+  const last =
+    age === null ? "no pass yet" : `last pass ${duration(age)} ago, took ${milliseconds(took)}`;
+  const state = kernel.inSync ? "in sync" : `out of sync (${count(kernel.drift, "step")} to go)`;
+  return `${state}  ${last}`;
+}
+
+function peerTable(peers: readonly PeerRow[], style: Style): string {
+  const shown = peers.slice(0, PEERS_SHOWN_MAX);
+  const rows = shown.map((peer) => [
+    peer.self ? `${peer.name} (self)` : peer.name,
+    peer.address,
+    toned(peer.state),
+    milliseconds(peer.rttMs),
+  ]);
+  const more = peers.length - shown.length;
+  const rest = more > 0 ? `and ${more} more, see 'tsweave status peers'\n` : "";
+  return table(["PEER", "ADDRESS", "STATE", "RTT"], rows, style) + rest;
+}
+
+function healthLines(problems: readonly HealthProblem[], style: Style): string {
+  if (problems.length === 0) return "";
+  const lines = problems.map(({ text, next }) => {
+    const advice = next === null ? "" : ` -> ${next}`;
+    return `  - ${oneLine(text)}${style("aside", oneLine(advice))}\n`;
+  });
+  return `Health:\n${lines.join("")}`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ");
+}

@@ -1,0 +1,143 @@
+/** The tables below `status` as people read them: one pure function for each JSON reply. */
+import type { Read, Replies } from "../control/api.ts";
+import { duration, milliseconds, percent } from "./human.ts";
+import { plain, type Style, type Tone } from "./style.ts";
+import { type Cell, table } from "./table.ts";
+
+const TONES: Readonly<Record<string, Tone>> = {
+  alive: "good",
+  established: "good",
+  connected: "good",
+  suspect: "doubtful",
+  doubtful: "doubtful",
+  trying: "doubtful",
+  dead: "bad",
+  lost: "bad",
+  unplugged: "bad",
+  left: "aside",
+  closed: "aside",
+};
+
+const RENDERERS: {
+  readonly [Name in Read]: (reply: Replies[Name], style: Style) => string;
+} = {
+  peers: ({ peers }, style) =>
+    table(
+      ["PEER", "ID", "ADDRESS", "STATE", "INCARNATION", "RTT"],
+      peers.map((peer) => [
+        peer.self ? `${peer.name} (self)` : peer.name,
+        peer.id.slice(0, 8),
+        peer.address,
+        toned(peer.state),
+        String(peer.incarnation),
+        milliseconds(peer.rttMs),
+      ]),
+      style,
+    ),
+  connections: ({ connections }, style) =>
+    table(
+      ["PEER", "ADDRESS", "STATE", "RTT", "SINCE"],
+      connections.map((connection) => [
+        connection.peer,
+        connection.address,
+        toned(connection.state),
+        milliseconds(connection.rttMs),
+        duration(connection.sinceSeconds),
+      ]),
+      style,
+    ),
+  targets: ({ targets }, style) =>
+    table(
+      ["TARGET", "STATE", "ATTEMPTS"],
+      targets.map(({ address, state, attempts }) => [address, toned(state), String(attempts)]),
+      style,
+    ),
+  networks: ({ networks }, style) =>
+    table(
+      ["NETWORK", "SUBNET", "VNI", "MTU", "INTERNAL", "ENDPOINTS"],
+      networks.map((network) => [
+        network.name,
+        network.subnet,
+        String(network.vni),
+        String(network.mtu),
+        network.internal ? "yes" : "no",
+        String(network.endpoints),
+      ]),
+      style,
+    ),
+  endpoints: ({ endpoints }, style) =>
+    table(
+      ["NETWORK", "IP", "NAME", "PEER", "VTEP", "MAC", "STATE", "ALIASES"],
+      endpoints.map((endpoint) => [
+        endpoint.network,
+        endpoint.ip,
+        endpoint.name,
+        endpoint.local ? `${endpoint.peer} (self)` : endpoint.peer,
+        endpoint.vtep,
+        endpoint.mac,
+        toned(endpoint.state),
+        endpoint.aliases.join(","),
+      ]),
+      style,
+    ),
+  ipam: (reply, style) => ipamTable(reply, style),
+  dns: ({ domain, records }, style) =>
+    `domain ${domain}\n\n${table(
+      ["NAME", "NETWORK", "TYPE", "ADDRESS", "PEER", "TTL"],
+      records.map((record) => [
+        record.name,
+        record.network,
+        record.type,
+        record.address,
+        record.peer,
+        `${record.ttlSeconds}s`,
+      ]),
+      style,
+    )}`,
+};
+
+/** One reply as a table. */
+export function renderRead<Name extends Read>(
+  name: Name,
+  reply: Replies[Name],
+  style: Style = plain,
+): string {
+  return RENDERERS[name](reply, style);
+}
+
+/** A state word in the colour of its meaning. */
+export function toned(state: string): Cell {
+  const tone = TONES[state];
+  return tone === undefined ? { text: state } : { text: state, tone };
+}
+
+function ipamTable({ pools }: Replies["ipam"], style: Style): string {
+  const owners = pools.flatMap(({ subnet, owned }) => {
+    const total = owned.reduce((sum, { addresses }) => sum + addresses, 0);
+    return owned.map((owner) => [
+      subnet,
+      owner.peer,
+      `${owner.addresses} (${percent(owner.addresses, total)})`,
+      String(owner.used),
+      toned(owner.reachable ? "alive" : "dead"),
+      rangesText(owner.ranges),
+    ]);
+  });
+  const titles = ["SUBNET", "PEER", "ADDRESSES", "USED", "STATE", "RANGES"];
+  const conflicts = pools.flatMap(({ conflicts }) => conflicts);
+  const found = table(titles, owners, style);
+  if (conflicts.length === 0) return found;
+  const rows = conflicts.map(({ ip, key, owner }) => [
+    { text: ip, tone: "bad" as const },
+    key,
+    owner,
+  ]);
+  return `${found}\n${table(["CONFLICT", "USED BY", "OWNER"], rows, style)}`;
+}
+
+/** Long lists of ranges are the JSON's business. */
+function rangesText(ranges: readonly string[]): string {
+  const more = ranges.length - 2;
+  const shown = ranges.slice(0, 2).join(" ");
+  return more > 0 ? `${shown} and ${more} more` : shown;
+}

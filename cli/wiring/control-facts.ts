@@ -1,0 +1,271 @@
+/**
+ * What the control API reads, put together from the parts of the daemon. Pure reads: every answer
+ * comes from memory, whatever Docker, the kernel or the mesh are doing.
+ */
+import type { DnsService } from "../../dns/index.ts";
+import type { IpAlloc } from "../../ipalloc/index.ts";
+import type { Clock, HostPort, Member } from "../../mesh/index.ts";
+import type { Reconciler } from "../../overlay/index.ts";
+import type { LaunchConfig } from "../config.ts";
+import type {
+  ConnectionRow,
+  ControlBackend,
+  EndpointRow,
+  HealthProblem,
+  NetworkRow,
+  PeerRow,
+  PoolRow,
+  Replies,
+  Status,
+  TargetRow,
+} from "../control/api.ts";
+import { formatHostPort } from "../peer-address.ts";
+import { VERSION } from "../version.ts";
+import type { DockerSide } from "./docker.ts";
+import type { OpenMesh } from "./mesh.ts";
+import { problemsOf } from "./problems.ts";
+import type { SharedRows } from "./shared-rows.ts";
+
+export interface FactsPorts {
+  readonly mesh: OpenMesh;
+  readonly rows: SharedRows;
+  readonly alloc: IpAlloc;
+  readonly reconciler: Reconciler;
+  readonly dns: DnsService;
+  readonly clock: Clock;
+  readonly docker: DockerSide | undefined;
+}
+
+export interface FactsOptions {
+  readonly config: LaunchConfig;
+  readonly advertise: HostPort;
+  readonly stop: () => void;
+}
+
+const CONNECTION_STATES = {
+  alive: "established",
+  suspect: "doubtful",
+  dead: "lost",
+  left: "closed",
+} as const;
+
+export class ControlFacts implements ControlBackend {
+  readonly #ports: FactsPorts;
+  readonly #options: FactsOptions;
+  readonly #startedMs: number;
+
+  constructor(ports: FactsPorts, options: FactsOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#startedMs = ports.clock.nowMs();
+  }
+
+  readonly status = (): Status => {
+    const { mesh, clock } = this.#ports;
+    const { config, advertise } = this.#options;
+    const problems = this.#problems();
+    return {
+      version: VERSION,
+      pid: process.pid,
+      peer: {
+        id: mesh.self,
+        name: config.name,
+        incarnation: mesh.incarnation,
+        advertise: formatHostPort(advertise),
+      },
+      uptimeSeconds: Math.floor((clock.nowMs() - this.#startedMs) / 1000),
+      health: { ok: problems.length === 0, problems },
+      mesh: this.#mesh(),
+      ipam: this.#ipam(),
+      dns: this.#dnsStatus(),
+      docker: this.#docker(),
+      kernel: this.#kernel(),
+    };
+  };
+
+  readonly peers = (): readonly PeerRow[] =>
+    this.#members().map(({ id, name, advertise, state, incarnation, rttMs, self }) => ({
+      id,
+      name,
+      address: formatHostPort(advertise),
+      state,
+      incarnation,
+      rttMs,
+      self,
+    }));
+
+  readonly connections = (): readonly ConnectionRow[] =>
+    this.#members()
+      .filter(({ self }) => !self)
+      .map(({ id, name, advertise, state, rttMs, sinceMs }) => ({
+        peer: name,
+        id,
+        address: formatHostPort(advertise),
+        state: CONNECTION_STATES[state],
+        rttMs,
+        sinceSeconds: Math.floor((this.#ports.clock.nowMs() - sinceMs) / 1000),
+      }));
+
+  readonly targets = (): readonly TargetRow[] =>
+    this.#ports.mesh.node.membership.targets().map(({ address, state, attempts }) => ({
+      address: formatHostPort(address),
+      state,
+      attempts,
+    }));
+
+  readonly networks = (): readonly NetworkRow[] => {
+    const endpoints = [...this.#ports.rows.endpoints.rows()];
+    return this.#ports.rows.networkList().map(({ name, row }) => ({
+      name,
+      vni: row.vni,
+      subnet: row.subnet,
+      mtu: row.mtuBytes,
+      internal: row.internal,
+      endpoints: endpoints.filter((endpoint) => endpoint.row.network === name).length,
+    }));
+  };
+
+  readonly endpoints = (): readonly EndpointRow[] => {
+    const { rows, mesh, reconciler } = this.#ports;
+    const members = new Map(this.#members().map((member) => [member.id, member]));
+    const unplugged = new Set(reconciler.status().unplugged);
+    const found: EndpointRow[] = [];
+    for (const { origin, key, row } of rows.endpoints.rows()) {
+      const [name = "", ...aliases] = rows.names.get(origin, key)?.names ?? [];
+      const peer = members.get(origin);
+      const local = origin === mesh.self;
+      const state = local && unplugged.has(key) ? "unplugged" : (peer?.state ?? "dead");
+      const { network, ip, mac, vtep } = row;
+      found.push({
+        network,
+        id: key,
+        name,
+        aliases,
+        ip,
+        mac,
+        peer: peer?.name ?? origin,
+        vtep,
+        local,
+        state,
+      });
+    }
+    return found.sort(byNetworkAndName);
+  };
+
+  readonly ipam = (): readonly PoolRow[] =>
+    this.#ports.alloc.status().pools.map(({ subnet, owned, used, free, conflicts }) => ({
+      subnet,
+      owned: owned.map(({ peer, ranges, addresses, used: inUse, reachable }) => ({
+        peer,
+        ranges,
+        addresses,
+        used: inUse,
+        reachable,
+      })),
+      used,
+      free,
+      conflicts,
+    }));
+
+  readonly dns = (): Replies["dns"] => {
+    const names = new Map(this.#members().map(({ id, name }) => [id, name]));
+    const records = this.#ports.dns.records().map((record) => ({
+      ...record,
+      peer: names.get(record.peer) ?? record.peer,
+    }));
+    return { domain: this.#options.config.dnsDomain, records };
+  };
+
+  readonly connect = (peers: readonly HostPort[]): void => {
+    this.#ports.mesh.node.join(peers);
+  };
+
+  readonly stop = (): void => this.#options.stop();
+
+  #members(): readonly Member[] {
+    return this.#ports.mesh.node.membership.members();
+  }
+
+  #problems(): HealthProblem[] {
+    const { mesh, alloc, reconciler, dns, docker } = this.#ports;
+    return problemsOf({
+      cloned: mesh.node.tables.cloned,
+      twins: mesh.engine.problems(),
+      members: this.#members(),
+      addresses: alloc.problems(),
+      kernel: reconciler.status(),
+      dns: dns.status(),
+      docker: docker?.docker.status(),
+    });
+  }
+
+  #mesh(): Status["mesh"] {
+    const states = this.#members().map(({ state }) => state);
+    const count = (wanted: Member["state"]): number =>
+      states.filter((state) => state === wanted).length;
+    return {
+      engine: "swim",
+      encrypted: false,
+      peers: states.length,
+      alive: count("alive"),
+      suspect: count("suspect"),
+      dead: count("dead"),
+      left: count("left"),
+      trying: this.targets().filter(({ state }) => state === "trying").length,
+    };
+  }
+
+  #ipam(): Status["ipam"] {
+    const subnet = this.#options.config.ipallocRange;
+    const { founding, pools } = this.#ports.alloc.status();
+    const pool = pools.find((candidate) => candidate.subnet === subnet);
+    const sum = (rows: readonly { readonly addresses: number }[]): number =>
+      rows.reduce((total, { addresses }) => total + addresses, 0);
+    const owned = pool?.owned ?? [];
+    const own = owned.filter(({ peer }) => peer === this.#options.config.name);
+    return {
+      subnet,
+      founded: founding.state === "founded",
+      text: founding.text,
+      addresses: sum(owned),
+      owned: sum(own),
+      used: own.reduce((total, { used }) => total + used, 0),
+      unreachable: sum(owned.filter(({ reachable }) => !reachable)),
+      conflicts: pool?.conflicts.length ?? 0,
+    };
+  }
+
+  #dnsStatus(): Status["dns"] {
+    const { domain, names, sandboxes } = this.#ports.dns.status();
+    const hooked = sandboxes.filter(({ state }) => state === "hooked").length;
+    return { enabled: this.#options.config.dns, domain, names, sandboxes: hooked };
+  }
+
+  #docker(): Status["docker"] {
+    const side = this.#ports.docker;
+    return {
+      enabled: side !== undefined,
+      connected: side?.docker.status().connected ?? false,
+      version: side?.version() ?? null,
+      plugin: side !== undefined,
+      networks: side?.docker.networks().length ?? 0,
+      endpoints: side?.docker.endpoints().length ?? 0,
+    };
+  }
+
+  #kernel(): Status["kernel"] {
+    const { inSync, lastReconcileMs, lastAtMs, drift } = this.#ports.reconciler.status();
+    const ageMs = lastAtMs === null ? null : this.#ports.clock.nowMs() - lastAtMs;
+    return {
+      inSync,
+      lastReconcileMs: lastReconcileMs === null ? null : Math.round(lastReconcileMs),
+      lastReconcileAgeSeconds: ageMs === null ? null : Math.floor(ageMs / 1000),
+      drift,
+    };
+  }
+}
+
+function byNetworkAndName(a: EndpointRow, b: EndpointRow): number {
+  const order = (row: EndpointRow): string => `${row.network} ${row.name} ${row.ip}`;
+  return order(a) < order(b) ? -1 : 1;
+}

@@ -1,0 +1,98 @@
+/** Opens this peer: state directory, identity, sockets, membership, tables, presence. */
+import {
+  type Clock,
+  type HostPort,
+  type Log,
+  MeshNode,
+  nextIdentity,
+  type PeerId,
+  Presence,
+  type Random,
+  type Store,
+  SWIM_TIMING,
+} from "../../mesh/index.ts";
+import { FileStore } from "../../mesh/io/file-store.ts";
+import { lockState } from "../../mesh/io/state-lock.ts";
+import { createSwimEngine, type SwimEngine } from "../../mesh/io/swim-engine.ts";
+import { openTcp } from "../../mesh/io/tcp.ts";
+import { openUdp } from "../../mesh/io/udp.ts";
+import type { Stops } from "./stops.ts";
+
+export interface MeshOptions {
+  readonly stateDir: string;
+  readonly name: string;
+  readonly bind: HostPort;
+  readonly advertise: HostPort;
+  readonly peers: readonly HostPort[];
+}
+
+export interface OpenMesh {
+  readonly node: MeshNode;
+  readonly engine: SwimEngine;
+  readonly presence: Presence;
+  readonly store: Store;
+  readonly self: PeerId;
+  readonly incarnation: number;
+  /** Turns a name into "this host's rows are complete": from then on others may ask. */
+  readonly start: () => Promise<void>;
+}
+
+/** Nothing is said to anyone before `start`. */
+export async function openMesh(
+  ports: { clock: Clock; random: Random; log: Log; stops: Stops },
+  options: MeshOptions,
+): Promise<OpenMesh> {
+  const { clock, random, log, stops } = ports;
+  const store = await FileStore.open(options.stateDir, log);
+  const unlock = await lockState(options.stateDir);
+  stops.add("state lock", unlock);
+  stops.add("store", () => store.close());
+  const datagrams = await openUdp(options.bind, log);
+  stops.add("udp", () => datagrams.close());
+  const streams = await openTcp(options.bind, log);
+  stops.add("tcp", () => streams.close());
+  const { id, incarnation } = await nextIdentity({ store, clock, random });
+  const self = { id, name: options.name, incarnation, advertise: options.advertise };
+  const engines: SwimEngine[] = [];
+  const node = await MeshNode.open(
+    { datagrams, streams, clock, random, store, log: log.child({ part: "mesh" }) },
+    { id, incarnation },
+    (channel) => {
+      const swimPorts = { datagrams: channel, clock, random, log: log.child({ part: "swim" }) };
+      const engine = createSwimEngine(swimPorts, {
+        self,
+        targets: options.peers,
+        timing: SWIM_TIMING,
+      });
+      engines.push(engine);
+      return engine;
+    },
+  );
+  const presence = new Presence({
+    clock,
+    streams,
+    log,
+    members: () => node.membership.members(),
+    origins: () => origins(node, options.bind.port),
+  });
+  const start = async (): Promise<void> => {
+    node.membership.onEvent((event) => presence.membershipChanged(event));
+    presence.start();
+    stops.add("presence", () => presence.stop());
+    await node.start();
+    stops.add("mesh", () => node.stop());
+  };
+  const [engine] = engines;
+  if (engine === undefined) throw new Error("the mesh node built no membership engine");
+  return { node, engine, presence, store, self: id, incarnation, start };
+}
+
+/** Peers with endpoint rows and the underlay address that their rows name. */
+function origins(node: MeshNode, port: number): Map<PeerId, HostPort> {
+  const found = new Map<PeerId, HostPort>();
+  for (const { origin, value } of node.tables.rows("endpoints")) {
+    const vtep = Array.isArray(value) ? value[3] : undefined;
+    if (typeof vtep === "string") found.set(origin, { host: vtep, port });
+  }
+  return found;
+}

@@ -1,0 +1,27 @@
+/** This host's networks, endpoints and names written as rows of the replicated tables. */
+import type { Tables } from "../../mesh/index.ts";
+import {
+  endpointToWire,
+  type LocalEndpoint,
+  type Network,
+  namesToWire,
+  networkToWire,
+  type Publisher,
+} from "../../overlay/index.ts";
+
+/** `vtep` is the underlay address that other hosts send this host's frames to. */
+export function tablePublisher(tables: Tables, vtep: string): Publisher {
+  return {
+    network: (network: Network) => tables.put("networks", network.name, networkToWire(network)),
+    networkGone: (name) => tables.remove("networks", name),
+    endpoint: ({ id, network, ip, mac }: LocalEndpoint) =>
+      tables.put("endpoints", id, endpointToWire({ network, ip, mac, vtep })),
+    endpointGone: (id) => {
+      tables.remove("names", id);
+      tables.remove("endpoints", id);
+    },
+    names: (id, network, ip, names) =>
+      tables.put("names", id, namesToWire({ network, ip, names: [...names] })),
+    announce: async (deadlineMs) => await tables.announce(deadlineMs),
+  };
+}

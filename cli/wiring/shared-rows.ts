@@ -1,0 +1,71 @@
+/**
+ * The replicated tables as overlay and dns need them: remote endpoints, and names that may be
+ * answered.
+ *
+ * Law: presence decides. A dead peer's names are left out at once, its endpoints only once its
+ * host is proved gone; own rows always count.
+ */
+import type { NameRecord } from "../../dns/index.ts";
+import { type Log, type PeerId, type Presence, type Tables, TypedTable } from "../../mesh/index.ts";
+import {
+  type EndpointRow,
+  endpointFromWire,
+  type NamesRow,
+  type NetworkRow,
+  namesFromWire,
+  networkFromWire,
+  type RemoteEndpoint,
+} from "../../overlay/index.ts";
+
+export class SharedRows {
+  readonly endpoints: TypedTable<EndpointRow>;
+  readonly names: TypedTable<NamesRow>;
+  readonly networks: TypedTable<NetworkRow>;
+  readonly #self: PeerId;
+  readonly #presence: Presence;
+
+  constructor(ports: { tables: Tables; presence: Presence; log: Log }, self: PeerId) {
+    const { tables, log } = ports;
+    this.#self = self;
+    this.#presence = ports.presence;
+    this.endpoints = new TypedTable(tables, "endpoints", endpointFromWire, log);
+    this.names = new TypedTable(tables, "names", namesFromWire, log);
+    this.networks = new TypedTable(tables, "networks", networkFromWire, log);
+  }
+
+  /** Endpoints of other hosts whose entries count. */
+  remotes(): RemoteEndpoint[] {
+    const found: RemoteEndpoint[] = [];
+    for (const { origin, key, row } of this.endpoints.rows()) {
+      if (origin === this.#self || !this.#presence.entriesCount(origin)) continue;
+      found.push({ id: key, peer: origin, ...row });
+    }
+    return found;
+  }
+
+  /** Names that may be answered now. */
+  nameRecords(): NameRecord[] {
+    const found: NameRecord[] = [];
+    for (const { origin, key, row } of this.names.rows()) {
+      if (origin !== this.#self && !this.#presence.namesCount(origin)) continue;
+      found.push({ endpointId: key, peer: origin, ...row });
+    }
+    return found;
+  }
+
+  /** Networks by name. The lowest peer id's row stands when peers disagree. */
+  networkByName(name: string): NetworkRow | undefined {
+    return this.#networksInOrder().find(({ key }) => key === name)?.row;
+  }
+
+  /** Each known network once. */
+  networkList(): { name: string; row: NetworkRow }[] {
+    const seen = new Map<string, NetworkRow>();
+    for (const { key, row } of this.#networksInOrder()) if (!seen.has(key)) seen.set(key, row);
+    return [...seen].map(([name, row]) => ({ name, row }));
+  }
+
+  #networksInOrder(): { origin: PeerId; key: string; row: NetworkRow }[] {
+    return [...this.networks.rows()].sort((a, b) => (a.origin < b.origin ? -1 : 1));
+  }
+}
