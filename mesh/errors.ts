@@ -45,6 +45,14 @@ const EXIT_BY_CODE = {
 
 export type ErrorCode = keyof typeof EXIT_BY_CODE;
 
+/** Every code, as the manual lists them. */
+export const ERROR_CODES = Object.keys(EXIT_BY_CODE) as readonly ErrorCode[];
+
+/** Whether a text from outside is one of the codes. */
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return ERROR_CODES.some((code) => code === text);
+}
+
 /** An expected failure: `message` says what and where, `hint` the command or change that helps. */
 export class TsweaveError extends Error {
   readonly code: ErrorCode;

@@ -1,7 +1,10 @@
 /** The door of mesh: the only file other folders import from here. */
 export * from "./errors.ts";
 export * from "./limits.ts";
+export { type Identity, nextIdentity } from "./identity.ts";
 export type * from "./membership/membership.ts";
+export { SWIM_TIMING } from "./membership/timing.ts";
+export { MeshNode } from "./node.ts";
 export type * from "./ports.ts";
 export { Presence } from "./presence.ts";
 export { type TypedChange, type TypedRow, TypedTable } from "./tables/typed-table.ts";

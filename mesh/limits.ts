@@ -40,6 +40,14 @@ export const LIMITS = {
   declaredMax: 256,
   /** Addresses one host may hold or let rest in one pool: a few thousand containers and room. */
   leasesMax: 65_536,
+  /** `--link` aliases of one container. */
+  linksPerEndpointMax: 1024,
+  /** One answer of the Docker Engine: a network with ten thousand endpoints is about 3 MiB. */
+  engineReplyBytesMax: 16 * 1024 * 1024,
+  /** One event of the Docker Engine with all labels of its container. */
+  engineEventBytesMax: 256 * 1024,
+  /** Containers asked about at the same time when the daemon starts. */
+  engineCallsAtOnceMax: 8,
   /** Body of one Docker plugin call or control call. */
   requestBytesMax: 1024 * 1024,
   /** DNS queries in flight per sandbox; one more is answered SERVFAIL. */
@@ -100,4 +108,25 @@ export const TIMES = {
   dnsTcpIdleMs: 10_000,
   /** First pause before the hook of a sandbox whose forwarded queries all fail is opened anew. */
   dnsDeafPauseMs: 60_000,
+  /** Deadline of an ordinary call to the Docker Engine. */
+  engineCallMs: 5000,
+  /** What a driver call may spend on asking the engine, which may be down or starting. */
+  engineAskMs: 300,
+  /** An inspect of a container that is being started answers when the start is over. */
+  engineStartMs: 60_000,
+  /** First and longest pause between tries to follow the engine's events. */
+  engineRetryMs: 250,
+  engineRetryMsMax: 5000,
+  /** Full comparison with the engine, events or not. */
+  engineSyncMs: 30_000,
+  /** What the engine does not list in two comparisons this far apart is gone. */
+  engineAbsentMs: 5000,
+  /** A plugin call that takes longer is answered with an error: Docker itself never gives up. */
+  pluginCallMs: 20_000,
+  /** Engines before 28 make a sandbox about 200 ms after Join; under load it may take seconds. */
+  sandboxWaitMs: 30_000,
+  /** How long Join waits for the name hook of a sandbox that already exists. */
+  sandboxHookMs: 2000,
+  /** A pool or address given out this short a time ago may still be on its way into use. */
+  engineInFlightMs: 10_000,
 } as const;

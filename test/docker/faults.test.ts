@@ -1,7 +1,7 @@
 /** Power failure, partition and loneliness on real engines: both sides work, and all heals. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { eventually, MeshHosts } from "../lib/mesh-hosts.ts";
+import { BUNDLE, eventually, MeshHosts } from "../lib/mesh-hosts.ts";
 
 const HOSTS = ["h1", "h2", "h3"] as const;
 
@@ -79,7 +79,7 @@ describe("faults", () => {
     });
     await mesh.lab.host("h3").boot({ startEngine: false });
     const peers = mesh.addresses("h3");
-    const foreground = [process.execPath, "dist/tsweave.js", "launch", "--foreground", ...peers];
+    const foreground = [process.execPath, BUNDLE, "launch", "--foreground", ...peers];
     await mesh.lab.host("h3").spawn(foreground);
     await eventually("the daemon is up before the engine", 10_000, () => states("h3"));
     await mesh.lab.host("h3").startEngine();

@@ -9,6 +9,7 @@ await build({
   platform: "node",
   target: "node20",
   format: "esm",
+  alias: { farmhash: "./mesh/io/no-farmhash.ts" },
   banner: {
     js: [
       "#!/usr/bin/env node",

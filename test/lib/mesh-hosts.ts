@@ -5,7 +5,7 @@ import type { ExecResult } from "../lab/exec.ts";
 import { Lab } from "../lab/lab.ts";
 import { ROOT } from "./sources.ts";
 
-const BUNDLE = join(ROOT, "dist/tsweave.js");
+export const BUNDLE = join(ROOT, "dist/tsweave.js");
 
 export interface EndpointJson {
   readonly network: string;

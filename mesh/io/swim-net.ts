@@ -1,0 +1,167 @@
+/**
+ * Stands in for the package's own Net: our packets over the Datagrams port, with gossip riding on
+ * every probe, in datagrams whose size is counted right.
+ *
+ * Law: the package opens no socket and parses no byte from the wire; it is handed only messages
+ * that were decoded, validated and expected. An answer goes where its question came from.
+ */
+import { EventEmitter } from "node:events";
+import type { MemberData } from "swim/lib/member.js";
+import { messageOf } from "../errors.ts";
+import type { AckLedger } from "../membership/ack-ledger.ts";
+import type { Sender } from "../membership/exchange.ts";
+import {
+  decodePacket,
+  encodeMessage,
+  encodePackets,
+  type Header,
+  type Message,
+  type Packet,
+  roomIn,
+} from "../membership/packet.ts";
+import type { Life } from "../membership/record.ts";
+import type { Cancel, Clock, Datagrams, HostPort, Log, PeerId } from "../ports.ts";
+import { recordOf } from "./swim-data.ts";
+
+/** The package's numbers for the messages it sends. */
+const SWIM_TYPE = { ping: 10, pingReq: 11, ack: 13, update: 14 } as const;
+
+interface Ports {
+  readonly datagrams: Datagrams;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Mesh {
+  readonly ledger: AckLedger;
+  /** This process, as senders name themselves. */
+  self(): Life & { readonly id: PeerId };
+  addressOf(peer: PeerId): HostPort | undefined;
+  /** Encoded updates that fit into so many bytes, two bytes of prefix each counted. */
+  gossip(bytes: number): readonly Uint8Array[];
+  receive(from: HostPort, packet: Packet): void;
+}
+
+export class SwimNet extends EventEmitter implements Sender {
+  readonly #ports: Ports;
+  readonly #mesh: Mesh;
+  #cancel: Cancel | undefined;
+  /** Whose packet is being handled, and where it came from. */
+  #asker: { readonly peer: PeerId; readonly from: HostPort } | undefined;
+  #refused = 0;
+
+  constructor(ports: Ports, mesh: Mesh) {
+    super();
+    this.#ports = ports;
+    this.#mesh = mesh;
+  }
+
+  /** Called by the package. */
+  listen(callback: () => void): void {
+    this.#cancel = this.#ports.datagrams.onPacket((from, bytes) => this.#receive(from, bytes));
+    callback();
+  }
+
+  /** Called by the package. */
+  close(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Called by the package: a probe, an ack or a reminder, with gossip in the room that is left. */
+  sendMessage(sent: { readonly type: number; readonly data: unknown }, peer: PeerId): void {
+    const message = outgoing(sent.type, sent.data);
+    const to = this.#asker?.peer === peer ? this.#asker.from : this.#mesh.addressOf(peer);
+    if (message === undefined || to === undefined) return;
+    if (message.type === "ping" || message.type === "pingReq") {
+      const sentMs = this.#ports.clock.nowMs();
+      this.#mesh.ledger.sent(message.seq, { peer, sentMs, relayed: message.type === "pingReq" });
+    }
+    const first = encodeMessage(message);
+    const header = this.#header(peer);
+    const gossip = this.#mesh.gossip(roomIn(header) - first.length - 2);
+    this.#sendPackets(to, encodePackets(header, [first, ...gossip]));
+  }
+
+  /** Called by the package where it sends lists; ours go another way, each is sent by itself. */
+  sendMessages(sent: readonly { type: number; data: unknown }[], peer: PeerId): void {
+    for (const message of sent) this.sendMessage(message, peer);
+  }
+
+  send(
+    to: HostPort,
+    target: PeerId | null,
+    messages: readonly Uint8Array[],
+    prefix: readonly Uint8Array[] = [],
+  ): void {
+    this.#sendPackets(to, encodePackets(this.#header(target), messages, prefix));
+  }
+
+  /** Hands the package one message of `peer`'s packet, if it is one that it awaits. */
+  deliver(message: Message, peer: PeerId, from: HostPort): void {
+    this.#asker = { peer, from };
+    try {
+      if (message.type === "ping") {
+        this.emit("ping", { seq: message.seq }, peer);
+      } else if (message.type === "pingReq") {
+        if (this.#mesh.addressOf(message.destination) !== undefined) {
+          this.emit("pingreq", { seq: message.seq, destination: message.destination }, peer);
+        }
+      } else if (message.type === "ack") {
+        const nowMs = this.#ports.clock.nowMs();
+        if (this.#mesh.ledger.acked(message.seq, peer, nowMs)) {
+          this.emit("ack", { seq: message.seq }, peer);
+        }
+      }
+    } finally {
+      this.#asker = undefined;
+    }
+  }
+
+  #header(target: PeerId | null): Header {
+    const { id, era, incarnation, boot } = this.#mesh.self();
+    return { sender: id, era, incarnation, boot, target };
+  }
+
+  #sendPackets(to: HostPort, packets: readonly Uint8Array[]): void {
+    for (const packet of packets) this.#ports.datagrams.send(to, packet);
+  }
+
+  #receive(from: HostPort, bytes: Uint8Array): void {
+    let packet: Packet;
+    try {
+      packet = decodePacket(bytes);
+    } catch (error) {
+      this.#refuse(from, error);
+      return;
+    }
+    this.#mesh.receive(from, packet);
+  }
+
+  /** Damage is logged at debug; the first and every 1000th at warn, so that floods stay readable. */
+  #refuse(from: HostPort, error: unknown): void {
+    const fields = { from, refused: this.#refused + 1, error: messageOf(error) };
+    if (this.#refused % 1000 === 0) {
+      this.#ports.log.warn(fields, "refused a membership packet");
+    } else {
+      this.#ports.log.debug(fields, "refused a membership packet");
+    }
+    this.#refused += 1;
+  }
+}
+
+function outgoing(type: number, data: unknown): Message | undefined {
+  const fields = data as { seq: number; destination: PeerId };
+  switch (type) {
+    case SWIM_TYPE.ping:
+      return { type: "ping", seq: fields.seq };
+    case SWIM_TYPE.ack:
+      return { type: "ack", seq: fields.seq };
+    case SWIM_TYPE.pingReq:
+      return { type: "pingReq", seq: fields.seq, destination: fields.destination };
+    case SWIM_TYPE.update:
+      return { type: "update", record: recordOf(data as MemberData) };
+    default:
+      return undefined;
+  }
+}

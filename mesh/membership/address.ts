@@ -1,0 +1,43 @@
+/**
+ * Socket addresses that came from outside: validated, in one canonical spelling, comparable.
+ *
+ * Law: an address from the wire is never looked up as a name and never a group or wildcard, so
+ * nobody can aim this peer's probes at a multicast group.
+ */
+import ipaddr from "ipaddr.js";
+import { TsweaveError } from "../errors.ts";
+import type { HostPort, WireValue } from "../ports.ts";
+import { readInteger, readString } from "../wire/read.ts";
+
+const REFUSED_RANGES = new Set(["unspecified", "multicast", "broadcast"]);
+/** An IPv6 address with an embedded IPv4 one is the longest literal. */
+const HOST_LENGTH_MAX = 45;
+
+/** The canonical form of a unicast IP literal, or undefined. */
+export function canonicalHost(host: string): string | undefined {
+  if (host.length > HOST_LENGTH_MAX || host.includes("%")) return undefined;
+  if (!ipaddr.IPv4.isValidFourPartDecimal(host) && !ipaddr.IPv6.isValid(host)) return undefined;
+  const address = ipaddr.process(host);
+  return REFUSED_RANGES.has(address.range()) ? undefined : address.toString();
+}
+
+/** Map key and log form of an address in canonical spelling: `10.0.0.1:6783`, `[fd00::1]:6783`. */
+export function addressKey({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * A unicast address with a port.
+ * @throws TsweaveError BAD_MESSAGE
+ */
+export function readAddress(
+  host: WireValue | undefined,
+  port: WireValue | undefined,
+  path: string,
+): HostPort {
+  const canonical = canonicalHost(readString(host, `${path}.host`, HOST_LENGTH_MAX));
+  if (canonical === undefined) {
+    throw new TsweaveError("BAD_MESSAGE", `${path}.host: expected a unicast IP address`);
+  }
+  return { host: canonical, port: readInteger(port, `${path}.port`, 1, 65_535) };
+}

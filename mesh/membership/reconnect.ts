@@ -1,0 +1,127 @@
+/**
+ * Addresses to say hello to until they answer: the operator's targets and the last addresses of
+ * peers that are gone, each on its own backoff.
+ *
+ * Law: no address is ever given up, so a partition of any length heals by itself; the wait stays
+ * within `healMaxMs`, and one tick tries only a few, so a hundred dead peers cost no more than few.
+ */
+import { LIMITS } from "../limits.ts";
+import type { HostPort, PeerId } from "../ports.ts";
+import { addressKey, canonicalHost } from "./address.ts";
+import type { Target } from "./membership.ts";
+import { isLive, type Roster } from "./roster.ts";
+import { retryDelayMs, type SwimTiming } from "./timing.ts";
+
+/** Hellos of one tick, a quarter of `healMs`; one contact is enough to heal a whole partition. */
+const TARGETS_PER_TICK_MAX = 4;
+const GONE_PER_TICK_MAX = 1;
+
+interface Attempt {
+  readonly count: number;
+  readonly dueMs: number;
+}
+
+export class Reconnect {
+  /** BOUNDED: LIMITS.peersMax, given by the operator. */
+  readonly #targets = new Map<string, HostPort>();
+  /** BOUNDED: LIMITS.peersMax, addresses the operator no longer wants tried. */
+  readonly #unwanted = new Set<string>();
+  /** BOUNDED: targets and gone peers, pruned at each tick. */
+  readonly #attempts = new Map<string, Attempt>();
+  /** BOUNDED: one entry a target: who answered there. */
+  readonly #answered = new Map<string, PeerId>();
+  readonly #self: PeerId;
+  readonly #roster: Roster;
+  readonly #timing: SwimTiming;
+
+  constructor(self: PeerId, roster: Roster, timing: SwimTiming) {
+    this.#self = self;
+    this.#roster = roster;
+    this.#timing = timing;
+  }
+
+  add(targets: readonly HostPort[]): void {
+    for (const target of targets) {
+      if (this.#targets.size >= LIMITS.peersMax) return;
+      const address = canonical(target);
+      const key = addressKey(address);
+      this.#unwanted.delete(key);
+      this.#attempts.delete(key);
+      this.#targets.set(key, address);
+    }
+  }
+
+  drop(targets: readonly HostPort[]): void {
+    for (const target of targets) {
+      const key = addressKey(canonical(target));
+      this.#targets.delete(key);
+      this.#answered.delete(key);
+      if (this.#unwanted.size < LIMITS.peersMax) this.#unwanted.add(key);
+    }
+  }
+
+  /** Someone at `from` is the live peer `id` (possibly this one). */
+  heard(from: HostPort, id: PeerId): void {
+    const key = addressKey(from);
+    if (this.#targets.has(key)) this.#answered.set(key, id);
+  }
+
+  /** The addresses to say hello to now, longest due first; counts the attempts. */
+  due(nowMs: number): HostPort[] {
+    const wanted = this.#wanted();
+    for (const key of this.#attempts.keys()) {
+      if (!wanted.has(key)) this.#attempts.delete(key);
+    }
+    const dueMs = (key: string): number => this.#attempts.get(key)?.dueMs ?? 0;
+    const keys = [...wanted.keys()]
+      .filter((key) => dueMs(key) <= nowMs)
+      .sort((a, b) => dueMs(a) - dueMs(b));
+    const isTarget = (key: string): boolean => this.#targets.has(key);
+    const now = new Set([
+      ...keys.filter(isTarget).slice(0, TARGETS_PER_TICK_MAX),
+      ...keys.filter((key) => !isTarget(key)).slice(0, GONE_PER_TICK_MAX),
+    ]);
+    return [...now].flatMap((key) => {
+      const count = (this.#attempts.get(key)?.count ?? 0) + 1;
+      this.#attempts.set(key, { count, dueMs: nowMs + retryDelayMs(this.#timing, count) });
+      return wanted.get(key) ?? [];
+    });
+  }
+
+  /** The operator's targets, then the addresses of gone peers. */
+  targets(): Target[] {
+    const wanted = this.#wanted();
+    const all = new Map([...this.#targets, ...wanted]);
+    return [...all].map(([key, address]) => ({
+      address,
+      state: wanted.has(key) ? "trying" : "connected",
+      attempts: this.#attempts.get(key)?.count ?? 0,
+    }));
+  }
+
+  #wanted(): Map<string, HostPort> {
+    const taken = new Set(this.#roster.live().map((record) => addressKey(record.meta.advertise)));
+    const wanted = new Map<string, HostPort>();
+    for (const [key, address] of this.#targets) {
+      if (!taken.has(key) && !this.#isConnected(key)) wanted.set(key, address);
+    }
+    for (const { meta } of this.#roster.gone()) {
+      const key = addressKey(meta.advertise);
+      if (!taken.has(key) && !this.#unwanted.has(key)) wanted.set(key, meta.advertise);
+    }
+    return wanted;
+  }
+
+  #isConnected(key: string): boolean {
+    const id = this.#answered.get(key);
+    if (id === undefined) return false;
+    if (id === this.#self) return true;
+    const record = this.#roster.record(id);
+    return record !== undefined && isLive(record);
+  }
+}
+
+/** People may spell an IPv6 address in many ways; members come in one. */
+function canonical({ host, port }: HostPort): HostPort {
+  return { host: canonicalHost(host) ?? host, port };
+}

@@ -1,0 +1,269 @@
+/**
+ * What every membership engine must do, run against each: joins, verdicts, leaves, heals.
+ * Times are in units of the engine's probe interval, so that a suite runs in seconds.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type {
+  Datagrams,
+  HostPort,
+  MemberEvent,
+  MemberState,
+  Membership,
+  PeerMeta,
+} from "../../mesh/index.ts";
+import { LiveNetwork } from "../lib/live-network.ts";
+
+export interface EngineUnderTest {
+  readonly name: string;
+  /** The scaled probe interval. */
+  readonly intervalMs: number;
+  /** From suspicion to verdict, the longest. */
+  readonly suspicionMs: number;
+  /** Longest wait between retries of an unreached address. */
+  readonly healMaxMs: number;
+  create(datagrams: Datagrams, self: PeerMeta, targets: readonly HostPort[]): Membership;
+}
+
+export interface Peer {
+  readonly meta: PeerMeta;
+  readonly engine: Membership;
+  readonly events: MemberEvent[];
+}
+
+export const idOf = (index: number): string => index.toString(16).padStart(32, "0");
+export const addressOf = (index: number): HostPort => ({ host: `10.9.0.${index}`, port: 6783 });
+
+export const sleep = async (ms: number): Promise<void> => {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+};
+
+/** Polls until `holds`, and fails with `what` after `ms`. Returns the time it took. */
+export async function until(what: string, ms: number, holds: () => boolean): Promise<number> {
+  const startMs = performance.now();
+  while (!holds()) {
+    if (performance.now() - startMs > ms) assert.fail(`${what}: not within ${ms} ms`);
+    await sleep(5);
+  }
+  return performance.now() - startMs;
+}
+
+export class Mesh {
+  readonly network: LiveNetwork;
+  readonly peers: Peer[] = [];
+  readonly #engine: EngineUnderTest;
+
+  constructor(engine: EngineUnderTest, seed = 1) {
+    this.#engine = engine;
+    this.network = new LiveNetwork(seed);
+  }
+
+  async start(
+    index: number,
+    targets: readonly number[],
+    changes: { readonly incarnation?: number; readonly address?: number } = {},
+  ): Promise<Peer> {
+    const meta: PeerMeta = {
+      id: idOf(index),
+      name: `peer-${index}`,
+      incarnation: changes.incarnation ?? 1,
+      advertise: addressOf(changes.address ?? index),
+    };
+    const datagrams = this.network.datagrams(meta.advertise);
+    const engine = this.#engine.create(datagrams, meta, targets.map(addressOf));
+    const peer: Peer = { meta, engine, events: [] };
+    engine.onEvent((event) => peer.events.push(event));
+    this.peers.push(peer);
+    await engine.start();
+    return peer;
+  }
+
+  /** Peers 1 to `count`, all with peer 1 as target, all alive to one another. */
+  async joined(count: number): Promise<Peer[]> {
+    const peers: Peer[] = [];
+    for (let index = 1; index <= count; index += 1) peers.push(await this.start(index, [1]));
+    await until("all joined", 5000, () => this.allSee(peers, "alive"));
+    return peers;
+  }
+
+  allSee(peers: readonly Peer[], state: MemberState, of: readonly Peer[] = peers): boolean {
+    return peers.every((peer) =>
+      of.every((other) => other === peer || stateAt(peer, other) === state),
+    );
+  }
+
+  async end(): Promise<void> {
+    for (const peer of this.peers) await peer.engine.stop();
+  }
+}
+
+export function stateAt(peer: Peer, other: Peer): MemberState | undefined {
+  return peer.engine.members().find((member) => member.id === other.meta.id)?.state;
+}
+
+export function membershipContract(engine: EngineUnderTest): void {
+  const { intervalMs, suspicionMs, healMaxMs } = engine;
+  /** Ten rounds to the first failed probe, the probe itself, the suspicion. */
+  const verdictMs = 10 * intervalMs + suspicionMs;
+  const check = (what: string, run: (mesh: Mesh) => Promise<void>): void => {
+    test(`${engine.name}: ${what}`, async () => {
+      const mesh = new Mesh(engine);
+      try {
+        await run(mesh);
+      } finally {
+        await mesh.end();
+      }
+    });
+  };
+  checkJoins(check, engine);
+
+  check("two peers notice a kill", async (mesh) => {
+    const [a, b] = await mesh.joined(2);
+    assert.ok(a && b);
+    await b.engine.stop();
+    await until("dead", verdictMs, () => stateAt(a, b) === "dead");
+    assert.deepEqual(
+      a.events.filter((event) => event.member.id === b.meta.id).map((event) => event.type),
+      ["alive", "suspect", "dead"],
+    );
+  });
+
+  check("a kill is known by all", async (mesh) => {
+    const [a, ...rest] = await mesh.joined(5);
+    assert.ok(a);
+    await a.engine.stop();
+    await until("dead at all", verdictMs, () => mesh.allSee(rest, "dead", [a]));
+    assert.ok(mesh.allSee(rest, "alive"));
+  });
+
+  check("a leave is known by all at once and is not a death", async (mesh) => {
+    const [a, ...rest] = await mesh.joined(5);
+    assert.ok(a);
+    const leaving = a.engine.leave();
+    await until("left at all", 100, () => mesh.allSee(rest, "left", [a]));
+    await leaving;
+    await a.engine.stop();
+    await sleep(verdictMs);
+    assert.ok(mesh.allSee(rest, "left", [a]));
+    assert.ok(rest.every((peer) => !peer.events.some((event) => event.type === "dead")));
+    await mesh.start(1, [], { incarnation: 2 });
+    await until("back", healMaxMs + 500, () => mesh.allSee(rest, "alive", [a]));
+  });
+
+  check("a partition longer than any suspicion heals", async (mesh) => {
+    const peers = await mesh.joined(6);
+    const [left, right] = [peers.slice(0, 3), peers.slice(3)];
+    mesh.network.partition(
+      left.map((peer) => peer.meta.advertise.host),
+      right.map((peer) => peer.meta.advertise.host),
+    );
+    const isSplit = () => mesh.allSee(left, "dead", right) && mesh.allSee(right, "dead", left);
+    await until("split", 2 * verdictMs, isSplit);
+    assert.ok(mesh.allSee(left, "alive") && mesh.allSee(right, "alive"), "halves stay whole");
+    await sleep(2 * healMaxMs);
+    mesh.network.heal();
+    await until("healed", healMaxMs + 10 * intervalMs, () => mesh.allSee(peers, "alive"));
+    const wrong = left.filter((peer) =>
+      peer.events.some((event) => event.type === "dead" && left.some(sameId(event))),
+    );
+    assert.equal(wrong.length, 0, "no neighbour is buried by the other half");
+  });
+
+  check("a fast restart replaces the old life", async (mesh) => {
+    const [a, b, c] = await mesh.joined(3);
+    assert.ok(a && b && c);
+    await c.engine.stop();
+    const again = await mesh.start(3, [1], { incarnation: 2 });
+    const seen = () =>
+      [a, b].every((peer) => {
+        const records = peer.engine.members().filter((member) => member.id === c.meta.id);
+        return (
+          records.length === 1 && records[0]?.incarnation === 2 && records[0].state === "alive"
+        );
+      });
+    await until("the new life", 4 * intervalMs, seen);
+    assert.ok(mesh.allSee([a, b, again], "alive"));
+    assert.ok(!a.events.some((event) => event.type === "dead"));
+  });
+
+  check("a peer that moves to another address leaves no ghost", async (mesh) => {
+    const [a, b, c] = await mesh.joined(3);
+    assert.ok(a && b && c);
+    await c.engine.stop();
+    await mesh.start(3, [1], { incarnation: 2, address: 33 });
+    const moved = () =>
+      [a, b].every((peer) => peer.engine.members().some((m) => m.advertise.host === "10.9.0.33"));
+    await until("moved", 4 * intervalMs, moved);
+    await sleep(verdictMs);
+    assert.ok(moved());
+    assert.deepEqual(
+      a.engine.members().map((member) => member.state),
+      Array(3).fill("alive"),
+    );
+  });
+
+  checkLoss(check, engine);
+}
+
+const sameId = (event: MemberEvent) => (peer: Peer) => peer.meta.id === event.member.id;
+
+type Check = (what: string, run: (mesh: Mesh) => Promise<void>) => void;
+
+function checkJoins(check: Check, { intervalMs, healMaxMs }: EngineUnderTest): void {
+  check("five peers started together join", async (mesh) => {
+    const peers = await Promise.all([1, 2, 3, 4, 5].map((index) => mesh.start(index, [1])));
+    await until("all joined", 5 * intervalMs, () => mesh.allSee(peers, "alive"));
+    const [self, ...others] = peers[0]?.engine.members() ?? [];
+    assert.ok(self?.self && self.id === idOf(1));
+    assert.deepEqual(
+      others.map((member) => member.id),
+      [2, 3, 4, 5].map(idOf),
+    );
+    assert.deepEqual(
+      peers[1]?.engine.targets().map((target) => target.state),
+      ["connected"],
+    );
+    const isMeasured = () => others.every((_, at) => peers[0]?.engine.members()[at + 1]?.rttMs);
+    await until("round trips measured", 20 * intervalMs, isMeasured);
+  });
+
+  check("a late joiner with one target sees all and is seen by all", async (mesh) => {
+    const peers = await mesh.joined(4);
+    const late = await mesh.start(5, [3]);
+    await until("seen", 2 * intervalMs, () => mesh.allSee([...peers, late], "alive"));
+  });
+
+  check("a target that comes up later is joined, forgotten ones are not", async (mesh) => {
+    const a = await mesh.start(1, [2, 3]);
+    assert.deepEqual(
+      a.engine.targets().map((target) => target.state),
+      ["trying", "trying"],
+    );
+    a.engine.forget([addressOf(3)]);
+    await sleep(2 * healMaxMs);
+    assert.ok((a.engine.targets()[0]?.attempts ?? 0) > 1);
+    const b = await mesh.start(2, []);
+    const c = await mesh.start(3, []);
+    await until("joined", healMaxMs + 200, () => mesh.allSee([a, b], "alive"));
+    await sleep(2 * healMaxMs);
+    assert.equal(stateAt(a, c), undefined);
+    a.engine.join([addressOf(3)]);
+    await until("joined", 200, () => mesh.allSee([a, b, c], "alive"));
+  });
+}
+
+function checkLoss(check: Check, { intervalMs, suspicionMs }: EngineUnderTest): void {
+  for (const loss of [0.2, 0.3]) {
+    check(`${loss * 100} % loss kills nobody`, async (mesh) => {
+      const peers = await mesh.joined(5);
+      mesh.network.loss = loss;
+      await sleep(Math.max(30 * intervalMs, 3 * suspicionMs));
+      mesh.network.loss = 0;
+      const verdicts = peers
+        .flatMap((peer) => peer.events)
+        .filter((event) => event.type === "dead");
+      assert.equal(verdicts.length, 0);
+      await until("quiet", 20 * intervalMs, () => mesh.allSee(peers, "alive"));
+    });
+  }
+}

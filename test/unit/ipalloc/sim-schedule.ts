@@ -1,0 +1,185 @@
+/** One seeded life of a mesh: founding, containers, crashes, cuts, late joiners, healing. */
+import assert from "node:assert/strict";
+import { parseCidr } from "../../../ipalloc/cidr.ts";
+import { SimChecker } from "./sim-checker.ts";
+import { type SimFaults, type SimHost, SimMesh } from "./sim-mesh.ts";
+
+const POOL = parseCidr("10.40.0.0/26");
+const STEPS = 50;
+
+export interface Totals {
+  granted: number;
+  given: number;
+  crashes: number;
+}
+
+export class Schedule {
+  readonly mesh: SimMesh;
+  readonly totals: Totals = { granted: 0, given: 0, crashes: 0 };
+  readonly #checker: SimChecker;
+  readonly #late: number;
+  readonly #forgetful: boolean;
+  #keys = 0;
+  #failure: unknown;
+
+  /** `forgetful`: the mutant whose disk returns to its founding at each restart. */
+  constructor(seed: number, mutant: Partial<SimFaults> & { forgetful?: boolean } = {}) {
+    const { forgetful = false, ...faults } = mutant;
+    const count = 3 + (seed % 3);
+    this.mesh = new SimMesh(seed, count, {
+      loss: seed % 4 === 0 ? 0.3 : 0.05,
+      delayMsMax: seed % 5 === 0 ? 400 : 20,
+      slowDisk: 0.3,
+      ...faults,
+    });
+    this.#late = count - 1;
+    this.#forgetful = forgetful;
+    this.#checker = new SimChecker(this.mesh, POOL);
+  }
+
+  /** Throws what a checker found. */
+  async run(): Promise<Totals> {
+    const { random, hosts } = this.mesh;
+    const founders = hosts.map(({ index }) => index).slice(0, this.#late);
+    for (const index of founders) {
+      await this.#launch(
+        index,
+        founders.filter((other) => other !== index),
+      );
+      await this.mesh.run(random.below(600));
+    }
+    for (let step = 0; step < STEPS; step++) {
+      if (step === STEPS / 2) await this.#launch(this.#late, [random.below(this.#late)]);
+      await this.#step();
+      this.#check();
+    }
+    await this.#heal();
+    return this.totals;
+  }
+
+  async #step(): Promise<void> {
+    const { random } = this.mesh;
+    const host = this.mesh.host(random.below(this.mesh.hosts.length));
+    const dice = random.below(100);
+    if (dice < 45) this.#allocate(host);
+    else if (dice < 55) this.#claim(host);
+    else if (dice < 70) this.#remove(host);
+    else if (dice < 78) this.#crash(host);
+    else if (dice < 86 && host.process === undefined && host.epoch > 0)
+      await this.#launch(host.index);
+    else if (dice < 91) this.mesh.partition([random.below(this.mesh.hosts.length)]);
+    else if (dice < 94) this.mesh.cut(host.index, random.below(this.mesh.hosts.length));
+    else if (dice < 98) this.mesh.heal();
+    await this.mesh.run(random.chance(0.05) ? 15_000 : random.below(1200));
+  }
+
+  /** As the daemon does: opens the pool, then takes back leases whose containers are gone. */
+  async #launch(index: number, declared?: readonly number[]): Promise<void> {
+    const host = this.mesh.host(index);
+    if (this.#forgetful && declared === undefined) {
+      const { records } = host.disk;
+      host.disk.replace(records.slice(0, 1 + records.findIndex((r) => r.includes(0xa8))));
+    }
+    await this.mesh.launch(index, declared);
+    const { process } = host;
+    if (process?.ready !== true) return;
+    for (const { ip, key, cidr } of process.ipalloc.leases()) {
+      if (host.running.get(ip) !== key) this.#watch(host, process.ipalloc.release(cidr, ip));
+    }
+    this.#watch(host, process.ipalloc.openPool(POOL.text));
+  }
+
+  #allocate(host: SimHost): void {
+    const key = `c${this.#keys++}`;
+    if (host.process?.ready !== true) return;
+    const work = host.process.ipalloc.allocate(POOL.text, key);
+    this.#watch(host, work, (ip) => this.#started(host, ip, key));
+  }
+
+  #claim(host: SimHost): void {
+    const key = `c${this.#keys++}`;
+    const wanted = `10.40.0.${this.mesh.random.below(64)}`;
+    if (host.process?.ready !== true) return;
+    const work = host.process.ipalloc.claim(POOL.text, key, wanted);
+    this.#watch(host, work, (ip) => this.#started(host, ip, key));
+  }
+
+  #started(host: SimHost, ip: string, key: string): void {
+    this.totals.granted++;
+    assert.ok(!host.running.has(ip), `${ip} granted while it runs`);
+    host.running.set(ip, key);
+    this.#checker.use();
+  }
+
+  #remove(host: SimHost): void {
+    const [ip] = host.running.keys();
+    if (ip === undefined) return;
+    host.running.delete(ip);
+    if (host.process?.ready) this.#watch(host, host.process.ipalloc.release(POOL.text, ip));
+  }
+
+  #crash(host: SimHost): void {
+    if (host.process === undefined) return;
+    this.totals.crashes++;
+    this.mesh.crash(host.index);
+  }
+
+  /** Refusals are fine; a result counts only while its daemon lives; what checkers find is kept. */
+  #watch<T>(host: SimHost, work: Promise<T>, then: (value: T) => void = () => undefined): void {
+    const { process } = host;
+    work.then(
+      (value) => {
+        if (host.process !== process) return;
+        try {
+          then(value);
+        } catch (error) {
+          this.#failure ??= error;
+        }
+      },
+      (error: unknown) => {
+        if ((error as { name?: string }).name !== "TsweaveError") this.#failure ??= error;
+      },
+    );
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#checker.use();
+    if (this.#checker.failure !== undefined) throw this.#checker.failure;
+    const broken = this.mesh.log.lines.find(({ fields }) =>
+      JSON.stringify(fields).includes("ownership:"),
+    );
+    if (broken !== undefined) throw new Error(JSON.stringify(broken));
+  }
+
+  async #heal(): Promise<void> {
+    this.mesh.faults.loss = 0;
+    this.mesh.faults.slowDisk = this.mesh.faults.lyingDisk ? this.mesh.faults.slowDisk : 0;
+    this.mesh.heal();
+    for (const { process, index } of this.mesh.hosts) {
+      if (process === undefined) await this.#launch(index);
+    }
+    await this.mesh.run(45_000);
+    this.#check();
+    this.#checker.converged();
+    for (const host of this.mesh.hosts) {
+      const gifts = host.disk.durable?.pool(POOL.text)?.ownership ?? [];
+      this.totals.given += gifts.filter(
+        ({ step, by }) => step > 0 && by === host.disk.durable?.store,
+      ).length;
+    }
+    await this.#spaceForAll();
+  }
+
+  /** With half the pool unused, every host gets an address. */
+  async #spaceForAll(): Promise<void> {
+    const used = this.mesh.hosts.reduce((sum, { running }) => sum + running.size, 0);
+    if (used > 32) return;
+    const before = this.totals.granted;
+    for (const host of this.mesh.hosts) this.#allocate(host);
+    await this.mesh.run(6000);
+    this.#check();
+    const hosts = this.mesh.hosts.length;
+    assert.equal(this.totals.granted - before, hosts, "a host got no address after healing");
+  }
+}
