@@ -31,7 +31,8 @@ export async function runForeground(
   };
   try {
     const { runDaemon } = await import("./daemon.ts");
-    await runDaemon({ ...config, logFd }, report);
+    // In the background someone waits for the network, so Docker must answer now.
+    await runDaemon({ ...config, logFd, foreground: pipe === undefined }, report);
     return EXIT.ok;
   } catch (error) {
     pipe?.send({ error: errorToBody(error) });

@@ -93,8 +93,10 @@ class PluginServer implements ServedPlugin {
       this.#inode = (await lstat(beside, { bigint: true })).ino;
       await rename(beside, this.path);
     } catch (error) {
-      this.#server.close();
-      await rm(beside, { force: true });
+      if (this.#server.listening) {
+        this.#server.close();
+        await rm(beside, { force: true });
+      }
       if (error instanceof TsweaveError) throw error;
       const reason = `cannot serve ${this.path}: ${messageOf(error)}`;
       throw new TsweaveError("STATE_UNWRITABLE", reason, {

@@ -1,5 +1,10 @@
 /** A Docker Engine's API in memory, that a test can switch off, hang, and change behind our back. */
-import { type Cancel, type EngineContainer, type EngineEvent, TsweaveError } from "../../mesh/index.ts";
+import {
+  type Cancel,
+  type EngineContainer,
+  type EngineEvent,
+  TsweaveError,
+} from "../../mesh/index.ts";
 import type { DockerEngine, DockerNetwork } from "../../overlay/index.ts";
 
 type ListedEndpoint = DockerNetwork["endpoints"][number];

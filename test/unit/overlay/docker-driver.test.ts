@@ -79,7 +79,10 @@ describe("the Docker driver", () => {
     const hook = world.host.hooks.get(endpointId);
     assert.equal(hook?.key, container.sandboxKey);
     assert.deepEqual(hook?.links, ["db"]);
-    assert.deepEqual(world.docker?.endpoints().map((one) => one.ip), [ip]);
+    assert.deepEqual(
+      world.docker?.endpoints().map((one) => one.ip),
+      [ip],
+    );
   });
 
   it("publishes after plugging and announces before it answers", async () => {

@@ -195,7 +195,9 @@ describe("arbitrary bodies", () => {
       fc.asyncProperty(fc.constantFrom(...METHODS), BODIES, async (method, body) => {
         const answer = await world.docker?.handle(method, Buffer.from(body));
         assert.notEqual(answer, undefined);
-        const internal = world.log.lines.filter((line) => "stack" in line.fields && line.fields.stack);
+        const internal = world.log.lines.filter(
+          (line) => "stack" in line.fields && line.fields.stack,
+        );
         assert.deepEqual(internal, []);
       }),
       { numRuns: 400, seed: 7 },

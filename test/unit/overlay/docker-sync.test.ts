@@ -204,7 +204,11 @@ describe("the plugin socket", () => {
     const served = await servePlugin(directory, { handle: async () => ({}) }, world.log);
     await served.close();
     await served.close();
-    const other = await servePlugin(join(directory, "new"), { handle: async () => ({}) }, world.log);
+    const other = await servePlugin(
+      join(directory, "new"),
+      { handle: async () => ({}) },
+      world.log,
+    );
     await other.close();
   });
 
