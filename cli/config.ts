@@ -43,6 +43,7 @@ export interface LaunchConfig {
   readonly logFile: string | undefined;
   /** Open file descriptor to log to. */
   readonly logFd: number;
+  /** For the daemon: true when no `launch` waits for it, so that it may wait for Docker itself. */
   readonly foreground: boolean;
 }
 

@@ -8,29 +8,19 @@
  */
 import { DnsService, HelperSandboxHook } from "../dns/index.ts";
 import { IpAlloc } from "../ipalloc/index.ts";
-import type { Clock, HostPort, Log, Random } from "../mesh/index.ts";
-import { processClock } from "../mesh/io/clock.ts";
 import { openLog } from "../mesh/io/log.ts";
-import { cryptoRandom } from "../mesh/io/random.ts";
-import {
-  checkHost,
-  createEngine,
-  Ledger,
-  LinuxKernel,
-  Reconciler,
-  readUnderlay,
-  subnetOverlaps,
-} from "../overlay/index.ts";
-import { chooseAdvertise, isOwnAddress, resolvePeers } from "./advertise.ts";
+import { Ledger, type Reconciler } from "../overlay/index.ts";
 import type { LaunchConfig } from "./config.ts";
 import { startControl } from "./control/server.ts";
 import type { LaunchEvent, LaunchSummary } from "./launch-report.ts";
 import { formatHostPort } from "./peer-address.ts";
 import { VERSION } from "./version.ts";
 import { addressBook } from "./wiring/address-book.ts";
+import { type Base, prepare } from "./wiring/base.ts";
 import { ControlFacts } from "./wiring/control-facts.ts";
 import { type DockerSide, ensureNetworkEventually, openDocker } from "./wiring/docker.ts";
-import { keepUntilProved } from "./wiring/keep.ts";
+import { follow } from "./wiring/follow.ts";
+import { openReconciler } from "./wiring/kernel.ts";
 import { type OpenMesh, openMesh } from "./wiring/mesh.ts";
 import { networkPlan } from "./wiring/network-plan.ts";
 import { tablePublisher } from "./wiring/publisher.ts";
@@ -40,17 +30,17 @@ import { Stops } from "./wiring/stops.ts";
 
 type Report = (event: LaunchEvent) => void;
 
-/** What every part of the daemon may use. */
-interface Base {
-  readonly config: LaunchConfig;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly stops: Stops;
-  readonly advertise: HostPort;
-  /** Peers named at launch, literal addresses, without this host. */
-  readonly peers: readonly HostPort[];
-  readonly underlayMtuBytes: number;
+/** With peers in reach, how long readiness waits for the first agreement on address ranges. */
+const FOUNDING_PATIENCE_MS = 3000;
+const FOUNDING_LOOK_MS = 50;
+
+/** The parts that live as long as the daemon. */
+interface Parts {
+  readonly mesh: OpenMesh;
+  readonly rows: SharedRows;
+  readonly alloc: IpAlloc;
+  readonly dns: DnsService;
+  readonly reconciler: Reconciler;
 }
 
 /**
@@ -63,7 +53,8 @@ export async function runDaemon(config: LaunchConfig, report: Report): Promise<v
   const stops = new Stops(log);
   const stopped = whenStopped(stops);
   try {
-    const base = await prepare(config, log, stops, report);
+    report({ progress: "checking the host" });
+    const base = await prepare(config, log, stops);
     await start(base, stopped.stop, report);
     await stopped.promise;
     log.info({}, "stopping; containers keep their network");
@@ -86,43 +77,34 @@ function whenStopped(stops: Stops): { promise: Promise<void>; stop: () => void }
   return { promise, stop: () => stop() };
 }
 
-/** Looks at the host and settles addresses. Nothing is changed yet. */
-async function prepare(
-  config: LaunchConfig,
-  log: Log,
-  stops: Stops,
-  report: Report,
-): Promise<Base> {
-  report({ progress: "checking the host" });
-  const clock = processClock();
-  const [problem] = [
-    ...(await checkHost({ vxlanPort: config.vxlanPort })),
-    ...(await subnetOverlaps(config.ipallocRange)),
-  ];
-  if (problem !== undefined) throw problem;
-  if (config.docker && !config.foreground) {
-    await createEngine(config.dockerSocket, clock, log).version();
+async function start(base: Base, stop: () => void, report: Report): Promise<void> {
+  const { config, clock, log, stops, advertise } = base;
+  report({ progress: "opening the state directory and the sockets" });
+  const sides: { docker?: DockerSide } = {};
+  const parts = await openParts(base, sides);
+  const { mesh, reconciler } = parts;
+  if (config.docker) {
+    report({ progress: "restoring containers and serving the Docker plugin" });
+    sides.docker = await openDockerSide(base, parts);
   }
-  const named = await resolvePeers(config.peers);
-  const host = config.advertise ?? (await chooseAdvertise(named));
-  const advertise = { host, port: config.port };
-  const isSelf = (peer: HostPort): boolean => peer.port === config.port && isOwnAddress(peer.host);
-  const { mtuBytes } = await readUnderlay(host);
-  return {
-    config,
-    clock,
-    random: cryptoRandom(),
-    log,
-    stops,
-    advertise,
-    peers: named.filter((peer) => !isSelf(peer)),
-    underlayMtuBytes: mtuBytes,
-  };
+  const facts = new ControlFacts(
+    { ...parts, clock, docker: sides.docker },
+    { config, advertise, stop },
+  );
+  const control = await startControl({ runDir: config.runDir, backend: facts, log });
+  stops.add("control", () => control.close());
+  reconciler.start();
+  stops.add("reconciler", () => reconciler.stop());
+  report({ progress: "joining the mesh" });
+  await mesh.start();
+  await makeNetwork(base, sides.docker, report);
+  report({ progress: "agreeing on address ranges with the peers" });
+  await founded(base, parts);
+  report({ ready: true, summary: summary(base, mesh, facts) });
 }
 
-async function start(base: Base, stop: () => void, report: Report): Promise<void> {
+async function openParts(base: Base, sides: { readonly docker?: DockerSide }): Promise<Parts> {
   const { config, clock, random, log, stops, advertise, peers } = base;
-  report({ progress: "opening the state directory and the sockets" });
   const mesh = await openMesh(base, {
     stateDir: config.stateDir,
     name: config.name,
@@ -146,45 +128,10 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
   );
   await alloc.start();
   stops.add("ipalloc", () => alloc.stop());
-  const ledger = await Ledger.open(store, log);
   const dns = openDns(base);
-  const sides: { docker?: DockerSide } = {};
   const reconciler = openReconciler(base, mesh, rows, sides);
   follow(mesh, rows, alloc, reconciler, dns);
-  if (config.docker) {
-    report({ progress: "restoring containers and serving the Docker plugin" });
-    sides.docker = await openDocker(
-      {
-        ledger,
-        addresses: addressBook(alloc),
-        datapath: reconciler,
-        publisher: tablePublisher(node.tables, advertise.host),
-        dns: sandboxDns(dns, clock, config.dns),
-        plan: networkPlan(() => rows, {
-          defaultNetwork: config.network,
-          underlayMtuBytes: base.underlayMtuBytes,
-          mtuBytes: config.mtuBytes,
-        }),
-        clock,
-        random,
-        log,
-        stops,
-      },
-      { ...config, subnet: config.ipallocRange },
-    );
-  }
-  const facts = new ControlFacts(
-    { mesh, rows, alloc, reconciler, dns, clock, docker: sides.docker },
-    { config, advertise, stop },
-  );
-  const control = await startControl({ runDir: config.runDir, backend: facts, log });
-  stops.add("control", () => control.close());
-  reconciler.start();
-  stops.add("reconciler", () => reconciler.stop());
-  report({ progress: "joining the mesh" });
-  await mesh.start();
-  await makeNetwork(base, sides.docker, report);
-  report({ ready: true, summary: summary(base, mesh, facts) });
+  return { mesh, rows, alloc, dns, reconciler };
 }
 
 function openDns({ config, clock, random, log, stops }: Base): DnsService {
@@ -197,62 +144,28 @@ function openDns({ config, clock, random, log, stops }: Base): DnsService {
   return dns;
 }
 
-function openReconciler(
-  { config, clock, log, stops, advertise }: Base,
-  { node, presence, self }: OpenMesh,
-  rows: SharedRows,
-  sides: { readonly docker?: DockerSide },
-): Reconciler {
-  const part = log.child({ part: "kernel" });
-  const kernel = new LinuxKernel({ log: part });
-  stops.add("monitors", () => kernel.close());
-  const locals = () => sides.docker?.docker.endpoints() ?? [];
-  const keep = keepUntilProved(
+async function openDockerSide(base: Base, parts: Parts): Promise<DockerSide> {
+  const { config, clock, random, log, stops, advertise, underlayMtuBytes } = base;
+  const { mesh, rows, alloc, dns, reconciler } = parts;
+  return await openDocker(
     {
+      ledger: await Ledger.open(mesh.store, log),
+      addresses: addressBook(alloc),
+      datapath: reconciler,
+      publisher: tablePublisher(mesh.node.tables, advertise.host),
+      dns: sandboxDns(dns, clock, config.dns),
+      plan: networkPlan(() => rows, {
+        defaultNetwork: config.network,
+        underlayMtuBytes,
+        mtuBytes: config.mtuBytes,
+      }),
       clock,
-      presence,
-      members: () => node.membership.members(),
-      heldIncarnation: (peer) => node.tables.heldIncarnation(peer),
-      ownEndpointsKnown: () => sides.docker?.docker.status().lastSyncWallMs !== null,
-      hasEndpoint: (prefix) => locals().some(({ id }) => id.startsWith(prefix)),
+      random,
+      log,
+      stops,
     },
-    { vtep: advertise.host },
+    { ...config, subnet: config.ipallocRange },
   );
-  return new Reconciler({ kernel, clock, log: part }, () => ({
-    networks: sides.docker?.docker.networks() ?? [],
-    locals: locals(),
-    remotes: rows.remotes(),
-    options: { vxlanPort: config.vxlanPort, self: { peer: self, vtep: advertise.host } },
-    keep,
-  }));
-}
-
-/** Tables and verdicts move kernel, names and addresses. */
-function follow(
-  { node, presence }: OpenMesh,
-  rows: SharedRows,
-  alloc: IpAlloc,
-  reconciler: Reconciler,
-  dns: DnsService,
-): void {
-  const names = (): void => dns.setRecords(rows.nameRecords());
-  const subnets = (): void =>
-    dns.setSubnets(
-      rows.networkList().map(({ name, row }) => ({ network: name, cidr: row.subnet })),
-    );
-  rows.endpoints.onChange((changes) => {
-    const touched = changes.flatMap(({ before, after }) => [before, after]);
-    void reconciler.applyRemote(touched.flatMap((typed) => (typed ? [typed.row] : [])));
-  });
-  rows.names.onChange(names);
-  rows.networks.onChange(subnets);
-  presence.onChange = () => {
-    names();
-    reconciler.request("presence");
-  };
-  node.membership.onEvent(() => alloc.membershipChanged());
-  names();
-  subnets();
 }
 
 /** With a running engine the network is there when launch returns; a booting one is waited for. */
@@ -265,6 +178,18 @@ async function makeNetwork(
   report({ progress: `making network ${base.config.network} on Docker` });
   if (base.config.foreground) ensureNetworkEventually(side, base);
   else await side.ensureNetwork();
+}
+
+/** Where peers answer, a first launch agrees with them within a moment: worth that wait. */
+async function founded({ clock }: Base, { mesh, alloc }: Parts): Promise<void> {
+  const endMs = clock.nowMs() + FOUNDING_PATIENCE_MS;
+  const isAlone = (): boolean =>
+    mesh.node.membership.members().every(({ self, state }) => self || state !== "alive");
+  while (alloc.status().founding.state === "waiting" && !isAlone() && clock.nowMs() < endMs) {
+    await new Promise<void>((resolve) => {
+      clock.timer("founding", FOUNDING_LOOK_MS, resolve);
+    });
+  }
 }
 
 function summary(base: Base, mesh: OpenMesh, facts: ControlFacts): LaunchSummary {

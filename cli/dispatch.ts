@@ -20,7 +20,7 @@ export async function dispatch(argv: readonly string[], around: Surroundings): P
   } catch (error) {
     const expected = asTsweaveError(error);
     around.note(`tsweave: ${expected.line.replace(/\s*\n\s*/g, " ")}\n`);
-    if (around.env["TSWEAVE_DEBUG"] === "1") around.note(`${expected.stack}\n`);
+    if (around.env.TSWEAVE_DEBUG === "1") around.note(`${expected.stack}\n`);
     return expected.exitCode;
   }
 }

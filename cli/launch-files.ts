@@ -34,7 +34,10 @@ export function openLaunchFiles(stateDir: string, logFile: string): LaunchFiles 
     ...makeDir(stateDir, "--state-dir"),
     ...makeDir(dirname(logFile), "--log-file"),
   ];
-  const log = openLog(logFile);
+  const removeDirs = () => {
+    for (const directory of madeDirs) removeIfEmpty(directory);
+  };
+  const log = openOrUndo(logFile, removeDirs);
   const start = fstatSync(log.fd).size;
   return {
     logFd: log.fd,
@@ -42,11 +45,18 @@ export function openLaunchFiles(stateDir: string, logFile: string): LaunchFiles 
     close: () => closeSync(log.fd),
     remove: () => {
       if (log.isNew) rmSync(logFile, { force: true });
-      for (const directory of madeDirs) {
-        if (!removeIfEmpty(directory)) break;
-      }
+      removeDirs();
     },
   };
+}
+
+function openOrUndo(logFile: string, undo: () => void): { fd: number; isNew: boolean } {
+  try {
+    return openLog(logFile);
+  } catch (error) {
+    undo();
+    throw error;
+  }
 }
 
 /** Opens a log for appending, root's alone. @throws TsweaveError STATE_UNWRITABLE. */
@@ -89,13 +99,13 @@ function unwritable(path: string, error: unknown): TsweaveError {
   });
 }
 
-function removeIfEmpty(directory: string): boolean {
+function removeIfEmpty(directory: string): void {
   try {
     rmdirSync(directory);
-    return true;
-  } catch {
+  } catch (error) {
     // Somebody's files are in it, or it is gone: either way it is not ours to remove.
-    return false;
+    const expected = ["ENOTEMPTY", "EEXIST", "ENOENT", "EBUSY"];
+    if (!expected.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 

@@ -5,6 +5,7 @@
  * no process is left, and nothing is left on the disk but a log that explains a crash.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TsweaveError } from "../mesh/index.ts";
@@ -132,16 +133,19 @@ function detach(child: ChildProcess): void {
   child.unref();
 }
 
-/** Ends the daemon and its helpers, kindly first. */
+/** Ends the daemon, kindly first, then whatever it has left in its process group. */
 async function end(child: ChildProcess): Promise<void> {
-  const running = () => child.exitCode === null && child.signalCode === null;
-  if (child.pid !== undefined && running()) {
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    const signals = ["SIGTERM", "SIGKILL"] as const;
-    for (const signal of signals) {
-      if (running()) signalGroup(child.pid, signal);
+  const { pid } = child;
+  if (pid !== undefined) {
+    const running = () => child.exitCode === null && child.signalCode === null;
+    if (running()) {
+      const gone = once(child, "exit");
+      signalGroup(pid, "SIGTERM");
       await Promise.race([gone, sleep(END_DEADLINE_MS, undefined, { ref: false })]);
     }
+    const gone = running() ? once(child, "exit") : undefined;
+    signalGroup(pid, "SIGKILL");
+    await gone;
   }
   detach(child);
 }

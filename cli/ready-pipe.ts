@@ -66,6 +66,6 @@ function parse(line: string): LaunchMessage | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const known = "progress" in value || "error" in value || value["ready"] === true;
+  const known = "progress" in value || "error" in value || value.ready === true;
   return known ? (value as unknown as LaunchMessage) : undefined;
 }

@@ -1,5 +1,5 @@
 /** The door of dns: the only file other folders import from here. */
-export { restoreSandbox, waitForSandbox } from "./io/netns.ts";
+export { isSandbox, restoreSandbox, waitForSandbox } from "./io/netns.ts";
 export { HelperSandboxHook } from "./io/sandbox-hook.ts";
 export type { NameRecord, NetworkSubnet, SandboxEndpoint } from "./record.ts";
 export type { SandboxHook, SandboxSockets } from "./sandbox.ts";

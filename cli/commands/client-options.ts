@@ -15,6 +15,6 @@ export const RUN_DIR_OPTION: Option = {
 /** A client for the daemon that the options and the environment point to. */
 export function clientFor({ options, env }: Pick<CommandInput, "options" | "env">): ControlClient {
   const given = options["run-dir"];
-  const directory = typeof given === "string" ? given : env["TSWEAVE_RUN_DIR"] || RUN_DIR;
+  const directory = typeof given === "string" ? given : env.TSWEAVE_RUN_DIR || RUN_DIR;
   return new ControlClient(resolve(directory));
 }

@@ -42,13 +42,13 @@ export const status: Command = {
   ],
   run: async (input) => {
     const name = tableName(input.positionals[0]);
-    const check = input.options["check"] === true;
-    if (check && input.options["watch"] === true) {
+    const check = input.options.check === true;
+    if (check && input.options.watch === true) {
       const hint = "see 'tsweave help status'";
       throw new TsweaveError("USAGE", "--check and --watch exclude one another", { hint });
     }
     const client = clientFor(input);
-    if (input.options["watch"] === true) return await watch(input, client, name);
+    if (input.options.watch === true) return await watch(input, client, name);
     const view = await viewOf(input, client, name, check);
     input.write(view.text);
     return check && !view.ok ? EXIT.degraded : EXIT.ok;
@@ -70,7 +70,7 @@ async function viewOf(
   name: Read | undefined,
   check: boolean,
 ): Promise<View> {
-  const asJson = options["json"] === true;
+  const asJson = options.json === true;
   const whole = name === undefined || check ? await client.status() : undefined;
   const ok = whole?.health.ok ?? true;
   if (name !== undefined) {
@@ -88,7 +88,7 @@ async function watch(
   client: ControlClient,
   name: Read | undefined,
 ): Promise<number> {
-  const asJson = input.options["json"] === true;
+  const asJson = input.options.json === true;
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
   process.once("SIGINT", interrupt);

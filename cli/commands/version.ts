@@ -11,7 +11,7 @@ export const version: Command = {
   examples: ["tsweave version", "tsweave version --json"],
   run: async ({ options, write }) => {
     const facts = { schema: 1, version: VERSION, node: process.versions.node };
-    write(options["json"] === true ? `${JSON.stringify(facts)}\n` : `tsweave ${VERSION}\n`);
+    write(options.json === true ? `${JSON.stringify(facts)}\n` : `tsweave ${VERSION}\n`);
     return EXIT.ok;
   },
 };

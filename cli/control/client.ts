@@ -43,7 +43,8 @@ export class ControlClient {
 
   /** Resolves when the daemon's process has ended. @throws as `status`. */
   async stop(deadlineMs = STOP_DEADLINE_MS): Promise<void> {
-    await this.#call("POST", "/v1/stop", {}, deadlineMs);
+    const { status, text } = await this.#call("POST", "/v1/stop", {}, deadlineMs);
+    if (status !== 200) throw errorFromReply(parse(text));
   }
 
   async #json(
@@ -53,12 +54,12 @@ export class ControlClient {
   ): Promise<Readonly<Record<string, unknown>>> {
     const { status, text } = await this.#call(method, path, body, this.#deadlineMs);
     const parsed = parse(text);
-    if (!isRecord(parsed) || parsed["schema"] !== SCHEMA) {
+    if (!isRecord(parsed) || parsed.schema !== SCHEMA) {
       throw new TsweaveError("BAD_MESSAGE", "the daemon's answer is not understood", {
         hint: "use the same version as the running daemon, or restart it",
       });
     }
-    if (status !== 200) throw errorFromBody(parsed["error"]);
+    if (status !== 200) throw errorFromReply(parsed);
     return parsed;
   }
 
@@ -134,6 +135,10 @@ async function textOf(response: IncomingMessage, untilClosed: boolean): Promise<
     if (!untilClosed || !broken) throw error;
   }
   return Buffer.concat(pieces).toString("utf8");
+}
+
+function errorFromReply(reply: unknown): TsweaveError {
+  return errorFromBody(isRecord(reply) ? reply.error : undefined);
 }
 
 function parse(text: string): unknown {

@@ -15,9 +15,9 @@ export function errorToBody(error: unknown): ErrorBody {
 /** The error a body describes; of another version's code only the text is kept. */
 export function errorFromBody(value: unknown): TsweaveError {
   const body = isRecord(value) ? value : {};
-  const code = isErrorCode(body["code"]) ? body["code"] : "INTERNAL";
-  const message = typeof body["message"] === "string" ? body["message"] : "unknown error";
-  const hint = body["hint"];
+  const code = isErrorCode(body.code) ? body.code : "INTERNAL";
+  const message = typeof body.message === "string" ? body.message : "unknown error";
+  const hint = body.hint;
   return new TsweaveError(code, message, typeof hint === "string" ? { hint } : {});
 }
 

@@ -130,7 +130,7 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 }
 
 function peersOf(body: unknown): HostPort[] {
-  const list = isRecord(body) ? body["peers"] : undefined;
+  const list = isRecord(body) ? body.peers : undefined;
   if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.declaredMax) {
     throw new TsweaveError("BAD_REQUEST", `peers must be a list of 1 to ${LIMITS.declaredMax}`);
   }

@@ -19,7 +19,7 @@ export function chooseStyle(
   isTerminal: boolean,
   env: Readonly<Record<string, string | undefined>>,
 ): Style {
-  const unwanted = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
+  const unwanted = (env.NO_COLOR ?? "") !== "" || env.TERM === "dumb";
   if (!isTerminal || unwanted) return plain;
   return (tone, text) => (tone === undefined ? text : styleText(FORMATS[tone], text));
 }

@@ -84,15 +84,17 @@ export class ControlFacts implements ControlBackend {
   };
 
   readonly peers = (): readonly PeerRow[] =>
-    this.#members().map(({ id, name, advertise, state, incarnation, rttMs, self }) => ({
-      id,
-      name,
-      address: formatHostPort(advertise),
-      state,
-      incarnation,
-      rttMs,
-      self,
-    }));
+    this.#members()
+      .toSorted(selfThenName)
+      .map(({ id, name, advertise, state, incarnation, rttMs, self }) => ({
+        id,
+        name,
+        address: formatHostPort(advertise),
+        state,
+        incarnation,
+        rttMs,
+        self,
+      }));
 
   readonly connections = (): readonly ConnectionRow[] =>
     this.#members()
@@ -263,6 +265,11 @@ export class ControlFacts implements ControlBackend {
       drift,
     };
   }
+}
+
+function selfThenName(a: Member, b: Member): number {
+  if (a.self !== b.self) return a.self ? -1 : 1;
+  return a.name < b.name ? -1 : 1;
 }
 
 function byNetworkAndName(a: EndpointRow, b: EndpointRow): number {

@@ -14,6 +14,7 @@ import type {
   Member,
   MemberEvent,
   Membership,
+  MembershipProblem,
   PeerMeta,
   Target,
 } from "../membership/membership.ts";
@@ -32,7 +33,7 @@ import { isLive, Roster } from "../membership/roster.ts";
 import { sample } from "../membership/shuffle.ts";
 import { Suspicions } from "../membership/suspicions.ts";
 import { nudges, type SwimTiming, suspicionMs, wasPaused } from "../membership/timing.ts";
-import { type MembershipProblem, Twins } from "../membership/twins.ts";
+import { Twins } from "../membership/twins.ts";
 import type { Cancel, Clock, Datagrams, HostPort, Log, PeerId, Random } from "../ports.ts";
 import { applyRecord, dropRecord } from "./swim-book.ts";
 import { cureSwim } from "./swim-cures.ts";

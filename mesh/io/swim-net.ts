@@ -138,7 +138,7 @@ export class SwimNet extends EventEmitter implements Sender {
     this.#mesh.receive(from, packet);
   }
 
-  /** Damage is logged at debug; the first and every 1000th at warn, so that floods stay readable. */
+  /** Damage is logged at debug, each 1000th from the first on at warn: floods stay readable. */
   #refuse(from: HostPort, error: unknown): void {
     const fields = { from, refused: this.#refused + 1, error: messageOf(error) };
     if (this.#refused % 1000 === 0) {

@@ -40,6 +40,16 @@ export interface MemberEvent {
   readonly member: Member;
 }
 
+/** What a person must look at; shown by status and doctor. */
+export interface MembershipProblem {
+  readonly code: "PEER_ID_SHARED" | "PEER_SUPERSEDED";
+  readonly peer: PeerId;
+  readonly addresses: readonly HostPort[];
+  readonly text: string;
+  /** What to do about it. */
+  readonly next: string;
+}
+
 export interface Membership {
   /** Starts probing; resolves once the engine listens. */
   start(): Promise<void>;

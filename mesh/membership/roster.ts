@@ -50,7 +50,7 @@ export class Roster {
     return [...this.#entries.values()].map((entry) => entry.record);
   }
 
-  /** Takes over a record that was judged valid; the event to report, if anything visible changed. */
+  /** Takes over a record that was judged valid; the event to report if a visible thing changed. */
   observe(record: PeerRecord, nowMs: number): MemberEvent | undefined {
     const before = this.#entries.get(record.meta.id);
     const sameState = before?.record.state === record.state;
@@ -62,7 +62,7 @@ export class Roster {
     return { type, member: memberOf(record, sinceMs, null) };
   }
 
-  /** The id to forget so that one more fits: undefined when there is room, null when there is none. */
+  /** Whom to forget so that one more fits: undefined if there is room, null if nobody can go. */
   makeRoom(): PeerId | null | undefined {
     if (this.#entries.size < LIMITS.peersMax - 1) return undefined;
     const gone = [...this.#entries.values()].filter((entry) => !isLive(entry.record));

@@ -20,7 +20,7 @@ export interface SwimTiming {
   readonly suspicionMs: number;
   /** The same below four members, where no relay confirms and only the suspect can refute. */
   readonly suspicionSmallMs: number;
-  /** A suspect is told so at this pace: 15 chances to refute, 0.51^15 = 0.004 % fail at 30 % loss. */
+  /** A suspect is told so at this pace: at 30 % loss 15 chances to refute all fail in 0.004 %. */
   readonly nudgeMs: number;
   /** First retries of an unreached address come at a quarter of this, doubling. */
   readonly healMs: number;
@@ -74,7 +74,7 @@ export function suspicionMs(timing: SwimTiming, liveMembers: number): number {
   return liveMembers < 4 ? timing.suspicionSmallMs : timing.suspicionMs;
 }
 
-/** The wait after the `attempts`-th unanswered hello: heal/4, heal/2, heal, …, at most healMax. */
+/** The wait after the `attempts`-th unanswered hello: heal/4, heal/2, heal, at most healMax. */
 export function retryDelayMs(timing: SwimTiming, attempts: number): number {
   return Math.min(timing.healMaxMs, (timing.healMs / 4) * 2 ** Math.min(attempts - 1, 16));
 }

@@ -8,15 +8,7 @@
 import { LIMITS } from "../limits.ts";
 import type { HostPort, PeerId } from "../ports.ts";
 import { addressKey } from "./address.ts";
-
-export interface MembershipProblem {
-  readonly code: "PEER_ID_SHARED" | "PEER_SUPERSEDED";
-  readonly peer: PeerId;
-  readonly addresses: readonly HostPort[];
-  readonly text: string;
-  /** What to do about it. */
-  readonly next: string;
-}
+import type { MembershipProblem } from "./membership.ts";
 
 interface Sighting {
   readonly firstMs: number;

@@ -102,10 +102,7 @@ export function stateAt(peer: Peer, other: Peer): MemberState | undefined {
 }
 
 export function membershipContract(engine: EngineUnderTest): void {
-  const { intervalMs, suspicionMs, healMaxMs } = engine;
-  /** Ten rounds to the first failed probe, the probe itself, the suspicion. */
-  const verdictMs = 10 * intervalMs + suspicionMs;
-  const check = (what: string, run: (mesh: Mesh) => Promise<void>): void => {
+  const check: Check = (what, run) => {
     test(`${engine.name}: ${what}`, async () => {
       const mesh = new Mesh(engine);
       try {
@@ -116,7 +113,20 @@ export function membershipContract(engine: EngineUnderTest): void {
     });
   };
   checkJoins(check, engine);
+  checkEnds(check, engine);
+  checkPartition(check, engine);
+  checkLives(check, engine);
+  checkLoss(check, engine);
+}
 
+/** Ten rounds to the first failed probe, the probe itself, the suspicion. */
+const verdictMsOf = (engine: EngineUnderTest): number =>
+  10 * engine.intervalMs + engine.suspicionMs;
+
+/** Kills and leaves. */
+function checkEnds(check: Check, engine: EngineUnderTest): void {
+  const { healMaxMs } = engine;
+  const verdictMs = verdictMsOf(engine);
   check("two peers notice a kill", async (mesh) => {
     const [a, b] = await mesh.joined(2);
     assert.ok(a && b);
@@ -149,9 +159,19 @@ export function membershipContract(engine: EngineUnderTest): void {
     await mesh.start(1, [], { incarnation: 2 });
     await until("back", healMaxMs + 500, () => mesh.allSee(rest, "alive", [a]));
   });
+}
 
+/** Cuts of any length. */
+function checkPartition(check: Check, engine: EngineUnderTest): void {
+  const { intervalMs, healMaxMs } = engine;
+  const verdictMs = verdictMsOf(engine);
   check("a partition longer than any suspicion heals", async (mesh) => {
-    const peers = await mesh.joined(6);
+    // A seventh brings the halves together and is gone, so that nobody was told of the other half.
+    const bridge = await mesh.start(7, []);
+    const peers = await Promise.all([1, 2, 3, 4, 5, 6].map((index) => mesh.start(index, [7])));
+    await until("all joined", 5000, () => mesh.allSee(peers, "alive"));
+    await bridge.engine.leave();
+    await bridge.engine.stop();
     const [left, right] = [peers.slice(0, 3), peers.slice(3)];
     mesh.network.partition(
       left.map((peer) => peer.meta.advertise.host),
@@ -168,7 +188,12 @@ export function membershipContract(engine: EngineUnderTest): void {
     );
     assert.equal(wrong.length, 0, "no neighbour is buried by the other half");
   });
+}
 
+/** Restarts and moves. */
+function checkLives(check: Check, engine: EngineUnderTest): void {
+  const { intervalMs } = engine;
+  const verdictMs = verdictMsOf(engine);
   check("a fast restart replaces the old life", async (mesh) => {
     const [a, b, c] = await mesh.joined(3);
     assert.ok(a && b && c);
@@ -201,8 +226,6 @@ export function membershipContract(engine: EngineUnderTest): void {
       Array(3).fill("alive"),
     );
   });
-
-  checkLoss(check, engine);
 }
 
 const sameId = (event: MemberEvent) => (peer: Peer) => peer.meta.id === event.member.id;

@@ -28,7 +28,7 @@ async function traces(): Promise<string> {
     "ip netns list",
     "ip -o link | grep -oE '(tsw|vxlan)[^:@ ]*'",
     "ls /run/tsweave /run/docker/plugins 2>/dev/null | grep -v ^/",
-    "grep -al tsweave.js /proc/[0-9]*/cmdline 2>/dev/null | grep -vE '/(self|thread-self)/'",
+    "grep -al tsweave[.]js /proc/[0-9]*/cmdline 2>/dev/null | grep -vE '/(self|thread-self)/'",
   ];
   return (await mesh.exec(HOST, ["sh", "-c", script.join("; ")])).stdout.trim();
 }
@@ -92,7 +92,7 @@ describe("bad input at launch", () => {
 
   it("says that nothing runs when asked for status or stop", async () => {
     await refused("tsweave status", 3, /tsweave launch/);
-    await refused("tsweave stop", 3, /not running/);
+    await refused("tsweave stop", 3, /no tsweave daemon.*tsweave launch/);
   });
 
   it("refuses a second daemon on the same state directory", async () => {

@@ -30,11 +30,9 @@ async function show(mesh: MeshHosts, host: string, command: string): Promise<voi
 async function walk(mesh: MeshHosts): Promise<void> {
   const [a1, a2, a3] = HOSTS.map((host) => mesh.address(host));
   progress("launching tsweave on each host, with the others as peers");
-  await Promise.all([
-    show(mesh, "h1", `tsweave launch ${a2} ${a3}`),
-    show(mesh, "h2", `tsweave launch ${a1} ${a3}`),
-    show(mesh, "h3", `tsweave launch ${a1} ${a2}`),
-  ]);
+  await show(mesh, "h1", `tsweave launch ${a2} ${a3}`);
+  await show(mesh, "h2", `tsweave launch ${a1} ${a3}`);
+  await show(mesh, "h3", `tsweave launch ${a1} ${a2}`);
   progress("starting containers with plain docker run");
   const serve = "'mkdir /www; hostname > /www/index.html; httpd -f -h /www'";
   const run = "docker run -d --net tsweave --stop-timeout 1";
@@ -88,8 +86,8 @@ async function main(): Promise<void> {
   } finally {
     if (done && keep) {
       progress("done; the hosts are still up. Enter one, or remove them all:");
-      process.stdout.write(`\n  npm run lab -- exec --name ${LAB} h1 sh\n`);
-      process.stdout.write(`  npm run lab -- down --name ${LAB}\n`);
+      process.stdout.write(`\n  npm run lab -- --name ${LAB} exec h1 sh\n`);
+      process.stdout.write(`  npm run lab -- --name ${LAB} down\n`);
     } else {
       progress("removing everything");
       await mesh.lab.down();

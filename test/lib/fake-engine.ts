@@ -1,4 +1,4 @@
-/** A Docker Engine's API in memory, that a test can switch off, hang, and change behind our back. */
+/** A Docker Engine's API in memory, which a test can switch off, hang and change. */
 import {
   type Cancel,
   type EngineContainer,
@@ -60,7 +60,7 @@ export class FakeEngine implements DockerEngine {
     const found =
       this.containers.get(idOrName) ??
       [...this.containers.values()].find((one) => one.name === idOrName);
-    while (found !== undefined && found.running && !found.started) {
+    while (found?.running && !found.started) {
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     return found === undefined ? undefined : { ...found, networks: [...found.networks] };

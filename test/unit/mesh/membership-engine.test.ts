@@ -100,7 +100,7 @@ test("a restart is no clone", async () => {
   }
 });
 
-test("an address taken over by another peer keeps neither the old peer alive nor the new one out", async () => {
+test("an address taken over neither keeps the old peer alive nor the new one out", async () => {
   const peers = new Peers();
   try {
     const a = await peers.start(meta(1, addressOf(1)), []);

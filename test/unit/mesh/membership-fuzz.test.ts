@@ -1,4 +1,4 @@
-/** Whatever arrives, the engine goes on: bytes at random, cut, mutated, and forged but well formed. */
+/** Whatever arrives, the engine goes on: random bytes, cut, mutated, and well-formed forgeries. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeWire, type HostPort, type WireValue } from "../../../mesh/index.ts";

@@ -131,7 +131,7 @@ describe("the Docker driver", () => {
 
   it("hooks an existing sandbox before Join is answered (engine 28)", async () => {
     const networkId = await cli.networkCreate("tsweave", SUBNET);
-    let open = () => undefined as void;
+    let open: () => void = () => undefined;
     world.host.hookGate = new Promise<void>((resolve) => {
       open = resolve;
     });
@@ -211,7 +211,7 @@ describe("the Docker driver", () => {
 
   it("serialises one endpoint's calls and delays no other's", async () => {
     const networkId = await cli.networkCreate("tsweave", SUBNET);
-    let open = () => undefined as void;
+    let open: () => void = () => undefined;
     world.host.hookGate = new Promise<void>((resolve) => {
       open = resolve;
     });

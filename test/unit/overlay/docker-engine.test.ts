@@ -23,7 +23,7 @@ describe("the engine's API", () => {
     directory = await mkdtemp(join(tmpdir(), "tsweave-engine-"));
     path = join(directory, "docker.sock");
     await listen();
-    engine = createEngine(path, processClock, new QuietLog());
+    engine = createEngine(path, processClock(), new QuietLog());
   });
 
   afterEach(async () => {

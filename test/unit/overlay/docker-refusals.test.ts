@@ -85,7 +85,7 @@ describe("what the Docker driver refuses", () => {
     assert.match(again.Error ?? "", /in use/);
   });
 
-  it("gives the pool again when the engine has lost the network, not when it is silent", async () => {
+  it("gives the pool again when the engine lost the network, not when it is silent", async () => {
     const networkId = await cli.networkCreate("tsweave", SUBNET);
     world.engine.nets.delete(networkId);
     world.engine.mode = "hung";

@@ -1,6 +1,6 @@
 /** Lost calls, restarts of either side, lost state: what the comparison with the engine mends. */
 import assert from "node:assert/strict";
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -36,7 +36,7 @@ describe("the driver and an engine that went separate ways", () => {
     assert.equal(world.docker?.status().released, 1);
   });
 
-  it("has names and hooks of running containers back after its restart, without the API", async () => {
+  it("has names and hooks back after its restart, without the API", async () => {
     const networkId = await cli.networkCreate("tsweave", SUBNET);
     const { endpointId, container } = await cli.run("web", networkId, { links: ["db"] });
     await world.stop();
@@ -102,7 +102,7 @@ describe("the driver and an engine that went separate ways", () => {
     assert.notEqual(next.ip, ip);
   });
 
-  it("serves a restarting container while the API is down, its network being in the ledger", async () => {
+  it("serves a restarting container from the ledger while the API is down", async () => {
     const networkId = await cli.networkCreate("blue", "10.80.0.0/16");
     await world.stop();
     world.engine.mode = "down";
@@ -222,7 +222,6 @@ describe("the plugin socket", () => {
 
 /** A socket file that nobody serves: renamed away from its server, which then unlinks in vain. */
 async function leaveStaleSocket(path: string): Promise<void> {
-  const { rename } = await import("node:fs/promises");
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(`${path}.live`, resolve));
   await rename(`${path}.live`, path);

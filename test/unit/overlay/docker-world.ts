@@ -183,7 +183,7 @@ export class FakeHost {
 
 export const SUBNET = "10.32.0.0/12";
 
-/** One host: driver, plugin socket and fakes; `restart` keeps the disk, the engine and the kernel. */
+/** One host: driver, plugin socket and fakes; stop and start keep disk, engine, kernel. */
 export class World {
   readonly clock = new VirtualClock();
   readonly log = new QuietLog();

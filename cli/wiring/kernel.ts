@@ -1,0 +1,38 @@
+/** The reconciler on this host's kernel, fed from the ledger and the tables. */
+import { LinuxKernel, Reconciler } from "../../overlay/index.ts";
+import type { Base } from "./base.ts";
+import type { DockerSide } from "./docker.ts";
+import { keepUntilProved } from "./keep.ts";
+import type { OpenMesh } from "./mesh.ts";
+import type { SharedRows } from "./shared-rows.ts";
+
+/** `sides.docker` is read at each pass: it comes into being after the reconciler. */
+export function openReconciler(
+  { config, clock, log, stops, advertise }: Base,
+  { node, presence, self }: OpenMesh,
+  rows: SharedRows,
+  sides: { readonly docker?: DockerSide },
+): Reconciler {
+  const part = log.child({ part: "kernel" });
+  const kernel = new LinuxKernel({ log: part });
+  stops.add("monitors", () => kernel.close());
+  const locals = () => sides.docker?.docker.endpoints() ?? [];
+  const keep = keepUntilProved(
+    {
+      clock,
+      presence,
+      members: () => node.membership.members(),
+      heldIncarnation: (peer) => node.tables.heldIncarnation(peer),
+      ownEndpointsKnown: () => sides.docker?.docker.status().lastSyncWallMs !== null,
+      hasEndpoint: (prefix) => locals().some(({ id }) => id.startsWith(prefix)),
+    },
+    { vtep: advertise.host },
+  );
+  return new Reconciler({ kernel, clock, log: part }, () => ({
+    networks: sides.docker?.docker.networks() ?? [],
+    locals: locals(),
+    remotes: rows.remotes(),
+    options: { vxlanPort: config.vxlanPort, self: { peer: self, vtep: advertise.host } },
+    keep,
+  }));
+}

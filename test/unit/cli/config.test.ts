@@ -1,0 +1,182 @@
+/** Settings: who wins, what is refused, and that the refusal names the line to change. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import fc from "fast-check";
+import { type LaunchConfig, launchConfig } from "../../../cli/config.ts";
+import { DEFAULTS, LOG_LEVELS } from "../../../cli/launch-options.ts";
+import { formatHostPort, parsePeer } from "../../../cli/peer-address.ts";
+import { asTsweaveError, TsweaveError } from "../../../mesh/index.ts";
+
+let directory = "";
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), "tsweave-config-"));
+});
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+function read(
+  options: Record<string, string | true>,
+  env: Record<string, string> = {},
+  positionals: string[] = [],
+): LaunchConfig {
+  return launchConfig({ options, env, positionals });
+}
+
+function file(content: unknown): string {
+  const path = join(directory, "config.json");
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+function refusal(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof TsweaveError, String(error));
+    assert.equal(error.exitCode, 2);
+    return error.line;
+  }
+  return assert.fail("it was accepted");
+}
+
+describe("launch configuration", () => {
+  it("has the documented defaults", () => {
+    const config = read({});
+    for (const [name, value] of Object.entries(DEFAULTS)) {
+      assert.equal(config[name as keyof LaunchConfig], value, name);
+    }
+    assert.deepEqual(config.peers, []);
+    assert.ok(config.name.length > 0);
+    assert.deepEqual([config.dns, config.docker, config.foreground], [true, true, false]);
+    assert.deepEqual([config.mtuBytes, config.advertise, config.logFile], Array(3).fill(undefined));
+  });
+
+  it("lets flags beat the environment, and the environment the file", () => {
+    const config = file({ name: "f", network: "f", "dns-domain": "f", port: 1001, "no-dns": true });
+    const env = { TSWEAVE_NAME: "e", TSWEAVE_NETWORK: "e", TSWEAVE_CONFIG: config };
+    const read1 = read({ name: "flag" }, env);
+    assert.deepEqual(
+      [read1.name, read1.network, read1.dnsDomain, read1.port, read1.dns],
+      ["flag", "e", "f", 1001, false],
+    );
+    assert.equal(read({}, { ...env, TSWEAVE_NO_DNS: "0" }).dns, true);
+    assert.equal(read({}, { TSWEAVE_NAME: "", TSWEAVE_NO_DOCKER: "yes" }).docker, false);
+  });
+
+  it("takes peers from the highest layer that names some", () => {
+    const config = file({ peers: ["a", "b:9"] });
+    const hosts = (found: LaunchConfig) => found.peers.map(formatHostPort);
+    assert.deepEqual(hosts(read({ config })), ["a:6783", "b:9"]);
+    const env = { TSWEAVE_PEERS: "c, d" };
+    assert.deepEqual(hosts(read({ config }, env)), ["c:6783", "d:6783"]);
+    const flags = read({ config, port: "7000" }, env, ["e", "[fd00::1]:8", "e"]);
+    assert.deepEqual(hosts(flags), ["e:7000", "[fd00::1]:8"]);
+  });
+
+  it("makes paths absolute and names canonical", () => {
+    const config = read({ "state-dir": "x/../y", "dns-domain": "Corp.Example." });
+    assert.equal(config.stateDir, join(process.cwd(), "y"));
+    assert.equal(config.dnsDomain, "corp.example");
+    assert.equal(read({ "ipalloc-range": "172.24.0.0/16" }).ipallocRange, "172.24.0.0/16");
+  });
+
+  const refused: readonly [string, string, RegExp][] = [
+    ["ipalloc-range", "10.32.0.5/12", /the subnet is 10\.32\.0\.0\/12/],
+    ["ipalloc-range", "10.32.0.0", /not a subnet; write it as NETWORK\/PREFIX/],
+    ["ipalloc-range", "010.32.0.0/12", /not a subnet/],
+    ["ipalloc-range", "10.32.0.0/30", /usable size; use a prefix from \/8 to \/28/],
+    ["ipalloc-range", "0.0.0.0/0", /a subnet that hosts can use/],
+    ["ipalloc-range", "127.0.0.0/16", /a subnet that hosts can use/],
+    ["ipalloc-range", "fd00::/64", /an IPv4 subnet/],
+    ["port", "0", /'0' is not a port; write a number from 1 to 65535/],
+    ["port", "65536", /not a port/],
+    ["port", "0x1f", /not a port/],
+    ["port", "4789", /--port and --vxlan-port are both 4789/],
+    ["mtu", "575", /not an MTU/],
+    ["mtu", "65536", /not an MTU/],
+    ["name", "a b", /not a peer name/],
+    ["name", "x".repeat(64), /not a peer name/],
+    ["network", "host", /Docker keeps this name for itself/],
+    ["network", "-x", /not a network name/],
+    ["dns-domain", "a..b", /not a domain/],
+    ["dns-domain", "-a.b", /not a domain/],
+    ["advertise", "host1", /not an address that peers can reach/],
+    ["advertise", "127.0.0.1", /not an address that peers can reach/],
+    ["bind", "eth0", /not an IP address/],
+    ["log-level", "loud", /not a log level; use one of debug/],
+    ["docker-socket", "tcp://host:2375", /not a path/],
+    ["run-dir", `/${"d".repeat(90)}`, /not short enough for a socket/],
+    ["config", "/nonexistent.json", /cannot be read: ENOENT.*; check --config/],
+  ];
+  for (const [option, value, expected] of refused) {
+    it(`refuses --${option} ${value.slice(0, 20)}`, () => {
+      assert.match(refusal(() => read({ [option]: value })), expected);
+    });
+  }
+
+  it("names the source of what it refuses", () => {
+    assert.match(refusal(() => read({}, { TSWEAVE_PORT: "x" })), /^TSWEAVE_PORT: 'x'/);
+    assert.match(refusal(() => read({}, { TSWEAVE_NO_DNS: "x" })), /^TSWEAVE_NO_DNS: 'x'/);
+    assert.match(refusal(() => read({ port: "x" })), /^--port: 'x'/);
+    const config = file({ port: 70_000 });
+    assert.match(refusal(() => read({ config })), /config\.json: port: '70000' is not a port/);
+    assert.match(refusal(() => read({}, {}, ["a:b"])), /^PEER: peer 'a:b' has no valid port/);
+  });
+
+  const files: readonly [unknown, RegExp][] = [
+    [{ ipalloc: "x" }, /unknown field 'ipalloc'; did you mean 'ipalloc-range'/],
+    [{ foreground: true }, /unknown field 'foreground'/],
+    [{ __proto__x: 1 }, /unknown field/],
+    ['{"__proto__": 1}', /unknown field '__proto__'/],
+    [{ port: true }, /'port' has the wrong type; write a string or a number/],
+    [{ "no-dns": "yes" }, /'no-dns' has the wrong type; write true or false/],
+    [{ peers: "a" }, /peers is not a list of strings/],
+    [{ peers: [1] }, /peers is not a list of strings/],
+    [[], /does not hold a JSON object/],
+    ["{", /is not JSON/],
+    ["null", /does not hold a JSON object/],
+  ];
+  for (const [content, expected] of files) {
+    it(`refuses a file with ${JSON.stringify(content)}`, () => {
+      const config = file(content);
+      assert.match(refusal(() => read({ config })), expected);
+    });
+  }
+
+  it("accepts every log level", () => {
+    for (const level of LOG_LEVELS) assert.equal(read({ "log-level": level }).logLevel, level);
+  });
+});
+
+describe("peers", () => {
+  it("reads back what it writes", () => {
+    const host = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom("host2", "a.b-c.example"));
+    fc.assert(
+      fc.property(host, fc.integer({ min: 1, max: 65_535 }), (host, port) => {
+        assert.deepEqual(parsePeer(formatHostPort({ host, port }), 1), { host, port });
+      }),
+    );
+  });
+
+  it("either reads a text or refuses it with a TsweaveError", () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          assert.ok(parsePeer(text, 6783).host.length > 0);
+        } catch (error) {
+          assert.equal(asTsweaveError(error).code, "CONFIG");
+        }
+      }),
+    );
+  });
+
+  for (const text of ["", ":1", "fd00::1", "[fd00::1", "[host]:1", "a:", "a:0", "1.2.3", "a_b", "-a"])
+    it(`refuses '${text}'`, () => {
+      assert.match(
+        refusal(() => parsePeer(text, 6783)),
+        /^peer '.*' (is|has) /,
+      );
+    });
+});

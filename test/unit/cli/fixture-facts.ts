@@ -1,0 +1,156 @@
+/** A backend with two peers and something of everything, for the control and render tests. */
+import type { ControlBackend, HealthProblem, Status } from "../../../cli/control/api.ts";
+import type { HostPort } from "../../../mesh/index.ts";
+
+export const HOST1 = "7f3a12bc".padEnd(32, "0");
+export const HOST2 = "0b77aa01".padEnd(32, "1");
+
+export const PROBLEM: HealthProblem = {
+  code: "PEER_SUSPECT",
+  text: "host2 does not answer",
+  next: "check host2 and the network to it",
+};
+
+export function statusWith(problems: readonly HealthProblem[]): Status {
+  return {
+    version: "0.1.0",
+    pid: 4242,
+    peer: { id: HOST1, name: "host1", incarnation: 7, advertise: "192.168.48.11:6783" },
+    uptimeSeconds: 273_720,
+    health: { ok: problems.length === 0, problems },
+    mesh: {
+      engine: "swim",
+      encrypted: false,
+      peers: 2,
+      alive: 1,
+      suspect: 1,
+      dead: 0,
+      left: 0,
+      trying: 1,
+    },
+    ipam: {
+      subnet: "10.32.0.0/12",
+      founded: true,
+      text: "founded by 2 peers",
+      addresses: 1_048_576,
+      owned: 524_288,
+      used: 3,
+      unreachable: 0,
+      conflicts: 0,
+    },
+    dns: { enabled: true, domain: "tsweave.local", names: 4, sandboxes: 1 },
+    docker: {
+      enabled: true,
+      connected: true,
+      version: "20.10.24",
+      plugin: true,
+      networks: 1,
+      endpoints: 3,
+    },
+    kernel: { inSync: true, lastReconcileMs: 12.4, lastReconcileAgeSeconds: 4, drift: 0 },
+  };
+}
+
+/** A backend of fixed facts that records what it is told to do. */
+export class FakeBackend implements ControlBackend {
+  readonly connected: HostPort[] = [];
+  stops = 0;
+  problems: readonly HealthProblem[] = [PROBLEM];
+  onStop: () => void = () => undefined;
+
+  readonly status = () => statusWith(this.problems);
+  readonly peers = () => [
+    {
+      id: HOST1,
+      name: "host1",
+      address: "192.168.48.11:6783",
+      state: "alive" as const,
+      incarnation: 7,
+      rttMs: null,
+      self: true,
+    },
+    {
+      id: HOST2,
+      name: "host2",
+      address: "192.168.48.12:6783",
+      state: "suspect" as const,
+      incarnation: 3,
+      rttMs: 0.82,
+      self: false,
+    },
+  ];
+  readonly connections = () => [
+    {
+      peer: "host2",
+      id: HOST2,
+      address: "192.168.48.12:6783",
+      state: "doubtful" as const,
+      rttMs: 0.82,
+      sinceSeconds: 14,
+    },
+  ];
+  readonly targets = () => [
+    { address: "192.168.48.13:6783", state: "trying" as const, attempts: 9 },
+  ];
+  readonly networks = () => [
+    { name: "tsweave", vni: 256, subnet: "10.32.0.0/12", mtu: 1450, internal: false, endpoints: 4 },
+  ];
+  readonly endpoints = () => [
+    {
+      network: "tsweave",
+      id: "e".repeat(64),
+      name: "web",
+      aliases: ["www", "a1b2c3d4e5f6"],
+      ip: "10.32.0.2",
+      mac: "02:42:0a:20:00:02",
+      peer: "host1",
+      vtep: "192.168.48.11",
+      local: true,
+      state: "alive" as const,
+    },
+  ];
+  readonly ipam = () => [
+    {
+      subnet: "10.32.0.0/12",
+      owned: [
+        {
+          peer: "host1",
+          ranges: ["10.32.0.0-10.39.255.255"],
+          addresses: 524_288,
+          used: 3,
+          reachable: true,
+        },
+        {
+          peer: "host2",
+          ranges: ["10.40.0.0-10.40.0.9", "10.40.0.20-10.40.0.29", "10.41.0.0-10.47.255.255"],
+          addresses: 524_288,
+          used: 1,
+          reachable: false,
+        },
+      ],
+      used: 4,
+      free: 1_048_569,
+      conflicts: [{ ip: "10.32.0.9", key: "web", owner: "host2" }],
+    },
+  ];
+  readonly dns = () => ({
+    domain: "tsweave.local",
+    records: [
+      {
+        name: "web",
+        network: "tsweave",
+        type: "A",
+        address: "10.32.0.2",
+        peer: "host1",
+        ttlSeconds: 5,
+      },
+    ],
+  });
+  readonly connect = (peers: readonly HostPort[]) => {
+    this.connected.push(...peers);
+  };
+  readonly stop = () => {
+    this.stops += 1;
+    this.onStop();
+  };
+}

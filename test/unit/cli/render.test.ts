@@ -1,0 +1,164 @@
+/** What people see, line by line. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { duration, milliseconds, percent } from "../../../cli/render/human.ts";
+import { launchText } from "../../../cli/render/launch-text.ts";
+import { statusScreen } from "../../../cli/render/status-screen.ts";
+import { chooseStyle } from "../../../cli/render/style.ts";
+import { table } from "../../../cli/render/table.ts";
+import { renderRead } from "../../../cli/render/tables.ts";
+import { FakeBackend, HOST1, PROBLEM, statusWith } from "./fixture-facts.ts";
+
+const backend = new FakeBackend();
+
+describe("the status screen", () => {
+  it("shows a line a part, a line a peer, a line a problem", () => {
+    assert.equal(
+      statusScreen(statusWith([PROBLEM]), backend.peers()),
+      [
+        "tsweave 0.1.0  peer host1 (7f3a12bc) 192.168.48.11:6783  up 3d 4h  health 1 problem",
+        "mesh     2 peers (1 alive, 1 suspect)  trying 1 target  engine swim  not encrypted",
+        "ipam     10.32.0.0/12  owns 524288 (50 %)  used 3",
+        "dns      tsweave.local  4 names  1 container served",
+        "docker   engine 20.10.24  1 network  3 endpoints  plugin socket ok",
+        "kernel   in sync  last pass 4s ago, took 12ms",
+        "",
+        "PEER          ADDRESS             STATE    RTT",
+        "host1 (self)  192.168.48.11:6783  alive    -",
+        "host2         192.168.48.12:6783  suspect  0.8ms",
+        "Health:",
+        "  - host2 does not answer -> check host2 and the network to it",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("says what is off, waited for or broken", () => {
+    const whole = statusWith([]);
+    const text = statusScreen(
+      {
+        ...whole,
+        ipam: { ...whole.ipam, founded: false, text: "waiting for host2", unreachable: 9 },
+        dns: { ...whole.dns, enabled: false },
+        docker: { ...whole.docker, connected: false, plugin: false },
+        kernel: { inSync: false, drift: 2, lastReconcileMs: null, lastReconcileAgeSeconds: null },
+      },
+      [],
+    );
+    assert.match(text, /health OK/);
+    assert.match(text, /^ipam {5}10\.32\.0\.0\/12 {2}waiting for host2 .*unreachable 9$/m);
+    assert.match(text, /^dns {6}off \(--no-dns\)$/m);
+    assert.match(text, /^docker {3}engine not reachable .*plugin socket not served$/m);
+    assert.match(text, /^kernel {3}out of sync \(2 steps to go\) {2}no pass yet$/m);
+    assert.doesNotMatch(text, /Health:/);
+  });
+
+  it("shows no control characters of other hosts", () => {
+    const [self, other] = backend.peers();
+    assert.ok(self !== undefined && other !== undefined);
+    const text = statusScreen(
+      statusWith([{ ...PROBLEM, text: "a\nb\x1b[2J" }]),
+      [self, { ...other, name: "evil\x1b[2J\nx" }],
+    );
+    assert.equal(text.includes("\x1b"), false);
+    assert.match(text, /^evil\?\[2J\?x /m);
+  });
+});
+
+describe("tables", () => {
+  it("aligns columns and always has a header", () => {
+    assert.equal(table(["A", "LONG"], [["wide cell", "x"], ["", "y"]]).split("\n")[0], "A          LONG");
+    assert.equal(table(["A", "B"], []), "A  B\n");
+    assert.equal(table(["A", "B"], [["", "y"]]), "A  B\n-  y\n");
+  });
+
+  it("shows each reply", () => {
+    assert.equal(
+      renderRead("endpoints", { endpoints: backend.endpoints() }),
+      [
+        "NETWORK  IP         NAME  PEER          VTEP           MAC                STATE  ALIASES",
+        "tsweave  10.32.0.2  web   host1 (self)  192.168.48.11  02:42:0a:20:00:02  alive" +
+          "  www,a1b2c3d4e5f6",
+        "",
+      ].join("\n"),
+    );
+    assert.equal(
+      renderRead("ipam", { pools: backend.ipam() }),
+      [
+        "SUBNET        PEER   ADDRESSES      USED  STATE  RANGES",
+        "10.32.0.0/12  host1  524288 (50 %)  3     alive  10.32.0.0-10.39.255.255",
+        "10.32.0.0/12  host2  524288 (50 %)  1     dead   10.40.0.0-10.40.0.9" +
+          " 10.40.0.20-10.40.0.29 and 1 more",
+        "",
+        "CONFLICT   USED BY  OWNER",
+        "10.32.0.9  web      host2",
+        "",
+      ].join("\n"),
+    );
+    assert.match(renderRead("dns", backend.dns()), /^domain tsweave\.local\n\nNAME .*\nweb {3}/);
+    assert.match(renderRead("peers", { peers: backend.peers() }), /7f3a12bc/);
+    assert.match(renderRead("networks", { networks: backend.networks() }), /256 {2}1450 {2}no/);
+    const { connections, targets } = backend;
+    assert.match(renderRead("connections", { connections: connections() }), /doubtful {2}0.8ms {2}14s/);
+    assert.match(renderRead("targets", { targets: targets() }), /192\.168\.48\.13:6783 {2}trying {2}9/);
+  });
+
+  it("colours only where it is seen, without moving a column", () => {
+    const colours = chooseStyle(true, {});
+    const peers = { peers: backend.peers() };
+    const coloured = renderRead("peers", peers, colours);
+    assert.match(coloured, /\x1b\[32malive\x1b\[39m/u);
+    assert.equal(coloured.replace(/\x1b\[\d+m/gu, ""), renderRead("peers", peers));
+    for (const style of [chooseStyle(false, {}), chooseStyle(true, { NO_COLOR: "1" })]) {
+      assert.equal(style("bad", "x"), "x");
+    }
+  });
+});
+
+describe("quantities", () => {
+  it("are short", () => {
+    const seconds = [0, 59.9, 60, 725, 3600, 90_061, 86_400 * 30];
+    assert.deepEqual(seconds.map(duration), ["0s", "59s", "1m", "12m 5s", "1h", "1d 1h", "30d"]);
+    assert.deepEqual([null, 0.82, 12.4].map(milliseconds), ["-", "0.8ms", "12ms"]);
+    assert.deepEqual([percent(0, 0), percent(1, 1000), percent(1, 3)], ["0 %", "<1 %", "33 %"]);
+  });
+});
+
+describe("what launch did", () => {
+  const summary = {
+    version: "0.1.0",
+    peer: { id: HOST1, name: "host1" },
+    advertise: "192.168.48.11:6783",
+    network: { name: "tsweave", subnet: "10.32.0.0/12", onEngine: true },
+    peersNamed: 2,
+    peersReached: 1,
+    docker: { enabled: true, version: "20.10.24" },
+    problems: [PROBLEM],
+  };
+
+  it("ends with the next command", () => {
+    assert.equal(
+      launchText(summary, { logFile: "/var/lib/tsweave/tsweave.log" }),
+      [
+        "tsweave 0.1.0: peer host1 (7f3a12bc) serves",
+        "  address  192.168.48.11:6783",
+        "  network  tsweave 10.32.0.0/12",
+        "  docker   engine 20.10.24",
+        "  peers    1 of 2 peers reached, the rest is tried until it answers",
+        "  log      /var/lib/tsweave/tsweave.log",
+        "  note     host2 does not answer -> check host2 and the network to it",
+        "next: docker run -d --net tsweave --name web IMAGE   (and: tsweave status)",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("promises no Docker network that is not there", () => {
+    const docker = { enabled: false, version: null };
+    const network = { ...summary.network, onEngine: false };
+    const text = launchText({ ...summary, docker, network, peersNamed: 0 }, { logFile: undefined });
+    assert.match(text, /not on an engine yet/);
+    assert.match(text, /none named/);
+    assert.match(text, /next: tsweave status\n$/);
+  });
+});
