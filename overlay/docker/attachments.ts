@@ -18,6 +18,7 @@ import { isMac, macOf } from "../address.ts";
 import { type HeldEndpoint, type HeldNetwork, type Ledger, localEndpoint } from "../ledger.ts";
 import { containerEnd } from "../model.ts";
 import { within } from "./deadline.ts";
+import { Departed } from "./departed.ts";
 import { type Grants, grantKey, isGrantKey } from "./grants.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
 import { type ContainerNames, type ContainerRef, readNames } from "./names.ts";
@@ -52,6 +53,7 @@ export interface Foundling extends EndpointRef {
 
 export class Attachments {
   readonly #ports: AttachmentsPorts;
+  readonly #departed = new Departed();
 
   constructor(ports: AttachmentsPorts) {
     this.#ports = ports;
@@ -100,6 +102,7 @@ export class Attachments {
     await this.#ports.queue.run(found.endpointId, async () => {
       const { ledger, networks, addresses, datapath, random, log } = this.#ports;
       if (ledger.endpoint(found.endpointId) !== undefined) return;
+      if (this.#departed.has(found.endpointId)) return;
       const network = await networks.named(found.networkId);
       addressWithin(parseCidr(network.subnet), found.ip);
       try {
@@ -122,6 +125,17 @@ export class Attachments {
       log.info({ endpoint: held.id, ip: held.ip }, "took over an endpoint of the engine");
       this.publish(held, network);
       datapath.request("endpoint taken over");
+    });
+  }
+
+  /** Rows and name hook of a joined endpoint are what they should be. */
+  async follow(endpointId: string, network: HeldNetwork): Promise<void> {
+    const { ledger, queue, hooks } = this.#ports;
+    await queue.run(endpointId, async () => {
+      const held = ledger.endpoint(endpointId);
+      if (held?.joined !== true) return;
+      this.publish(held, network);
+      await hooks.ensure(held, network);
     });
   }
 
@@ -251,6 +265,7 @@ export class Attachments {
 
   async #remove(ref: EndpointRef): Promise<void> {
     const { ledger, datapath } = this.#ports;
+    this.#departed.add(ref.endpointId);
     await this.#leave(ref);
     await ledger.dropEndpoint(ref.endpointId);
     datapath.request("endpoint gone");

@@ -69,7 +69,7 @@ export class Docker {
     this.#networks = networks;
     this.#hooks = hooks;
     this.#attachments = attachments;
-    this.#sync = new EngineSync({ ...ports, ...shared, networks, attachments, names, hooks });
+    this.#sync = new EngineSync({ ...ports, ...shared, networks, attachments, names });
     this.#watch = new EngineWatch({ ...ports, networks, names, hooks, sync: this.#sync });
     this.#calls = new PluginCalls({ network, ipam }, ports);
   }
@@ -133,7 +133,7 @@ export class Docker {
     try {
       if (!(await sandboxes.exists(endpoint.sandboxKey))) return;
       this.#attachments.publish(endpoint, network);
-      void this.#hooks.ensure(endpoint, network);
+      await this.#hooks.ensure(endpoint, network);
     } catch (error) {
       log.warn({ endpoint: endpoint.id, reason: messageOf(error) }, "endpoint not restored yet");
     }

@@ -14,14 +14,12 @@ import type { KeyedQueue } from "./keyed-queue.ts";
 import { type ContainerNames, containerRef } from "./names.ts";
 import { DRIVER, type Networks } from "./networks.ts";
 import type { AddressBook, DockerEngine, DockerNetwork } from "./ports.ts";
-import type { SandboxHooks } from "./sandbox-hooks.ts";
 
 export interface EngineSyncPorts {
   readonly ledger: Ledger;
   readonly networks: Networks;
   readonly attachments: Attachments;
   readonly names: ContainerNames;
-  readonly hooks: SandboxHooks;
   readonly grants: Grants;
   readonly queue: KeyedQueue;
   readonly engine: DockerEngine;
@@ -154,18 +152,17 @@ export class EngineSync {
 
   /** Resolves with whether the endpoint was taken over. Never rejects. */
   async #follow(network: HeldNetwork, seen: ListedEndpoint): Promise<boolean> {
-    const { ledger, names, hooks, attachments, log } = this.#ports;
+    const { ledger, names, attachments, log } = this.#ports;
     const known = ledger.endpoint(seen.endpointId) !== undefined;
     try {
       if (!known) await this.#adopt(network, seen);
       const held = ledger.endpoint(seen.endpointId);
       if (held?.joined !== true) return false;
-      attachments.publish(held, network);
       const renamed = seen.containerName.toLowerCase() !== held.names[0];
       if (held.containerId === "" || renamed || this.#inherited.has(held)) {
         await names.refresh(containerRef(seen), TIMES.engineCallMs);
       }
-      await hooks.ensure(ledger.endpoint(held.id) ?? held, network);
+      await attachments.follow(held.id, network);
       return !known;
     } catch (error) {
       const fields = { endpoint: seen.endpointId, reason: messageOf(error) };

@@ -111,7 +111,7 @@ export class ContainerNames {
     };
     if (JSON.stringify(now) !== JSON.stringify(held)) await ledger.putEndpoint(now);
     publisher.names(endpointId, network.name, now.ip, now.names);
-    void hooks.ensure(now, network);
+    await hooks.ensure(now, network);
   }
 }
 

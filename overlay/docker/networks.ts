@@ -8,6 +8,7 @@ import { type Cidr, overlaps, parseCidr } from "../../ipalloc/index.ts";
 import { type Clock, type Log, messageOf, TIMES, TsweaveError } from "../../mesh/index.ts";
 import type { HeldNetwork, Ledger } from "../ledger.ts";
 import { within } from "./deadline.ts";
+import { Departed } from "./departed.ts";
 import { MTU_OPTION, readMtu } from "./options.ts";
 import type {
   AddressBook,
@@ -40,6 +41,7 @@ export interface DefaultNetwork {
 export class Networks {
   readonly #ports: NetworksPorts;
   readonly #default: DefaultNetwork;
+  readonly #departed = new Departed();
 
   constructor(ports: NetworksPorts, defaultNetwork: DefaultNetwork) {
     this.#ports = ports;
@@ -84,6 +86,7 @@ export class Networks {
     if (told.driver !== DRIVER || told.ipamDriver !== DRIVER) return undefined;
     const held = this.#ports.ledger.network(told.id);
     if (held !== undefined) return await this.rename(held, told.name);
+    if (this.#departed.has(told.id)) return undefined;
     const [subnet] = told.subnets;
     if (subnet === undefined) return undefined;
     const { gateway } = await this.#ports.addresses.openPool(subnet);
@@ -122,6 +125,7 @@ export class Networks {
   async drop(id: string): Promise<void> {
     const { ledger, addresses, datapath, publisher } = this.#ports;
     const held = ledger.network(id);
+    this.#departed.add(id);
     if (held === undefined) return;
     await ledger.dropNetwork(id);
     const named = ledger.networks().some((other) => other.name === held.name);

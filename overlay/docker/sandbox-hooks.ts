@@ -46,11 +46,14 @@ export class SandboxHooks {
     });
   }
 
-  /** Puts the hook of a joined endpoint in place if it is not, or has other links. */
+  /**
+   * Begins to put the hook of a joined endpoint in place if it is not, or has other links. To be
+   * called in the endpoint's turn. Never rejects.
+   */
   async ensure(endpoint: HeldEndpoint, network: HeldNetwork): Promise<void> {
     const current = this.#hooks.get(endpoint.id);
     if (current?.key === endpoint.sandboxKey && current.links === endpoint.links.join(" ")) return;
-    await this.#ensure(endpoint, network, !(await this.#exists(endpoint.sandboxKey)));
+    void this.#ensure(endpoint, network, !(await this.#exists(endpoint.sandboxKey)));
   }
 
   /** Lets go of an endpoint's sandbox, waiting a bounded time. Never rejects. */

@@ -28,6 +28,8 @@ export class FakeEngine implements DockerEngine {
   readonly containers = new Map<string, FakeContainer>();
   /** Calls as `method argument`, for assertions. */
   readonly calls: string[] = [];
+  /** Runs before a call is answered: what happens on the host meanwhile. */
+  meanwhile: ((call: string) => Promise<void>) | undefined;
   readonly #receivers = new Set<(event: EngineEvent) => void>();
 
   async version(): Promise<string> {
@@ -111,6 +113,7 @@ export class FakeEngine implements DockerEngine {
 
   async #answer(call: string): Promise<void> {
     this.calls.push(call);
+    await this.meanwhile?.(call);
     if (this.mode === "hung") await new Promise<never>(() => undefined);
     if (this.mode === "down") throw new TsweaveError("DOCKER_UNREACHABLE", "connect ECONNREFUSED");
   }

@@ -160,6 +160,33 @@ describe("the driver and an engine that went separate ways", () => {
     assert.deepEqual([...world.host.endpoints.keys()], [second.endpointId]);
   });
 
+  it("revives nothing that ends while it compares", async () => {
+    const first = await cli.networkCreate("blue", "10.80.0.0/16");
+    const second = await cli.networkCreate("tsweave", SUBNET);
+    const running = await cli.run("web", second);
+    running.container.name = "renamed";
+    const seen = { endpointId: running.endpointId, containerKey: running.container.id };
+    world.engine.list(second, { ...seen, containerName: "renamed", ip: running.ip, mac: "" });
+    let left = 2;
+    world.engine.meanwhile = async (call) => {
+      if (call === `network ${second}` && left === 2) {
+        left = 1;
+        await cli.networkRemove(first);
+      }
+      if (call === `container ${running.container.id}` && left === 1) {
+        left = 0;
+        await cli.stop(running);
+      }
+    };
+    await world.sync();
+    assert.equal(left, 0);
+    assert.deepEqual([...world.host.networks.keys()], ["tsweave"]);
+    assert.deepEqual([...world.host.endpoints.keys()], []);
+    assert.deepEqual([...world.host.names.keys()], []);
+    assert.deepEqual([...world.host.hooks.keys()], []);
+    assert.deepEqual(world.addresses.ips(), []);
+  });
+
   it("learns a rename that happened while it was down", async () => {
     const networkId = await cli.networkCreate("tsweave", SUBNET);
     const running = await cli.run("web", networkId);
