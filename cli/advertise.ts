@@ -59,7 +59,10 @@ async function sourceTowards(host: string): Promise<string | undefined> {
   try {
     return await new Promise<string | undefined>((resolve) => {
       socket.once("error", () => resolve(undefined));
-      socket.connect(9, host, () => resolve(socket.address().address));
+      // Without a route the callback gets the error and the socket has no address of its own.
+      socket.connect(9, host, (error?: Error) => {
+        resolve(error === undefined || error === null ? socket.address().address : undefined);
+      });
     });
   } finally {
     socket.close();

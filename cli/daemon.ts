@@ -6,7 +6,7 @@
  * make others forget containers that still run), and the plugin serves before Docker is asked for
  * anything, because Docker may be waiting for it.
  */
-import { DnsService, HelperSandboxHook } from "../dns/index.ts";
+import { DnsService, HelperSandboxHook, perlHelper } from "../dns/index.ts";
 import { IpAlloc } from "../ipalloc/index.ts";
 import { openLog } from "../mesh/io/log.ts";
 import { Ledger, type Reconciler } from "../overlay/index.ts";
@@ -128,15 +128,16 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
   );
   await alloc.start();
   stops.add("ipalloc", () => alloc.stop());
-  const dns = openDns(base);
+  const dns = await openDns(base);
   const reconciler = openReconciler(base, mesh, rows, sides);
   follow(mesh, rows, alloc, reconciler, dns);
   return { mesh, rows, alloc, dns, reconciler };
 }
 
-function openDns({ config, clock, random, log, stops }: Base): DnsService {
+async function openDns({ config, clock, random, log, stops }: Base): Promise<DnsService> {
   const [, bundle = ""] = process.argv;
-  const helperCommand = [process.execPath, ...process.execArgv, bundle, "__sandbox"];
+  const nodeHelper = [process.execPath, ...process.execArgv, bundle, "__sandbox"];
+  const helperCommand = (await perlHelper()) ?? nodeHelper;
   const part = log.child({ part: "dns" });
   const hook = new HelperSandboxHook({ helperCommand, log: part });
   const dns = new DnsService({ clock, random, log: part, hook }, { domain: config.dnsDomain });

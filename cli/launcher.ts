@@ -17,7 +17,7 @@ import { MessageReader, READY_FD, READY_VARIABLE } from "./ready-pipe.ts";
 
 /** A loaded host with a slow engine needs tens of seconds; more is a hang. */
 const READY_DEADLINE_MS = 60_000;
-/** How long the daemon may take to stop by itself before it is killed. */
+/** A daemon that stops tells its peers and saves what it knows: a second, not more. */
 const END_DEADLINE_MS = 5000;
 
 export interface BackgroundLaunch {
@@ -28,6 +28,8 @@ export interface BackgroundLaunch {
   readonly runDir: string;
   readonly logFile: string;
   readonly readyDeadlineMs?: number;
+  /** How long it may take to stop by itself before it is killed. */
+  readonly endDeadlineMs?: number;
   /** Aborted: the one who waits gave up; the daemon is ended. */
   readonly interrupted: AbortSignal;
   readonly progress: (text: string) => void;
@@ -54,7 +56,7 @@ export async function launchInBackground(launch: BackgroundLaunch): Promise<Laun
       detach(child);
       return outcome.summary;
     }
-    await end(child);
+    await end(child, launch.endDeadlineMs ?? END_DEADLINE_MS);
     throw failure(outcome, launch, files);
   } finally {
     files.close();
@@ -134,14 +136,14 @@ function detach(child: ChildProcess): void {
 }
 
 /** Ends the daemon, kindly first, then whatever it has left in its process group. */
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, deadlineMs: number): Promise<void> {
   const { pid } = child;
   if (pid !== undefined) {
     const running = () => child.exitCode === null && child.signalCode === null;
     if (running()) {
       const gone = once(child, "exit");
       signalGroup(pid, "SIGTERM");
-      await Promise.race([gone, sleep(END_DEADLINE_MS, undefined, { ref: false })]);
+      await Promise.race([gone, sleep(deadlineMs, undefined, { ref: false })]);
     }
     const gone = running() ? once(child, "exit") : undefined;
     signalGroup(pid, "SIGKILL");

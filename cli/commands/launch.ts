@@ -1,4 +1,4 @@
-/** `tsweave launch`: in the background until it serves, or in the foreground until it is stopped. */
+/** `tsweave launch`: returns when the daemon serves, or with `--foreground` when it is stopped. */
 import { join } from "node:path";
 import { EXIT, TsweaveError } from "../../mesh/index.ts";
 import type { Command, CommandInput } from "../command.ts";

@@ -171,7 +171,7 @@ export interface PoolRow {
   }[];
 }
 
-export interface RecordRow {
+interface RecordRow {
   readonly name: string;
   readonly network: string;
   readonly type: string;

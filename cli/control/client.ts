@@ -80,6 +80,7 @@ export class ControlClient {
         call.end(body === undefined ? undefined : JSON.stringify(body));
       });
       const text = await textOf(response, path === "/v1/stop");
+      abort.throwIfAborted();
       return { status: response.statusCode ?? 0, text };
     } catch (error) {
       if (abort.aborted) throw this.#late(path, deadlineMs, error);

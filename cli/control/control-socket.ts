@@ -16,7 +16,7 @@ export function controlPath(runDir: string): string {
 }
 
 /** Whether a daemon listens in this run directory. */
-export async function isLive(runDir: string): Promise<boolean> {
+async function isLive(runDir: string): Promise<boolean> {
   return await new Promise((resolve, reject) => {
     const socket = connect(controlPath(runDir));
     socket.once("connect", () => {

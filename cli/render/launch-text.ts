@@ -11,10 +11,11 @@ export function launchText(
 ): string {
   const { peer, network, docker, problems } = summary;
   const name = style("strong", peer.name);
+  const missing = network.onEngine || !docker.enabled ? "" : ", not on an engine yet";
   const lines = [
     `tsweave ${summary.version}: peer ${name} (${peer.id.slice(0, 8)}) serves`,
     `  address  ${summary.advertise}`,
-    `  network  ${network.name} ${network.subnet}${network.onEngine ? "" : ", not on an engine yet"}`,
+    `  network  ${network.name} ${network.subnet}${missing}`,
     `  docker   ${dockerText(docker)}`,
     `  peers    ${peersText(summary)}`,
     ...(where.logFile === undefined ? [] : [`  log      ${where.logFile}`]),

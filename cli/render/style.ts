@@ -12,6 +12,9 @@ const FORMATS = {
   strong: "bold",
 } as const;
 
+/** Whether to colour is decided here, not by what styleText finds out about stdout. */
+const WHEREVER = { validateStream: false };
+
 export const plain: Style = (_tone, text) => text;
 
 /** Colours on a terminal, unless NO_COLOR is set or the terminal is dumb (no-color.org). */
@@ -21,5 +24,5 @@ export function chooseStyle(
 ): Style {
   const unwanted = (env.NO_COLOR ?? "") !== "" || env.TERM === "dumb";
   if (!isTerminal || unwanted) return plain;
-  return (tone, text) => (tone === undefined ? text : styleText(FORMATS[tone], text));
+  return (tone, text) => (tone === undefined ? text : styleText(FORMATS[tone], text, WHEREVER));
 }

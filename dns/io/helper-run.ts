@@ -10,7 +10,7 @@ import { Socket } from "node:dgram";
 import { Server } from "node:net";
 import { messageOf, TsweaveError } from "../../mesh/index.ts";
 import { type HelperMessage, INSTALL, type Role } from "./protocol.ts";
-import { toolEnvironment } from "./rules.ts";
+import { hookRules, PORT_MARKS, toolEnvironment } from "./rules.ts";
 
 export interface HandedSockets {
   readonly udp: Socket;
@@ -49,7 +49,7 @@ export class HelperRun {
       // A group of its own, so that it ends together with the nft it started.
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env: toolEnvironment(),
+      env: { ...toolEnvironment(), TSWEAVE_RULES: hookRules(PORT_MARKS) },
     });
     this.#child.on("message", (message, handle) => this.#receive(message as HelperMessage, handle));
     this.#child.stderr?.on("data", (chunk: Buffer) => {

@@ -10,10 +10,17 @@ export const TABLE = "ip tsweave_dns";
 
 /** Ports inside the sandbox that the redirect names. */
 export interface HookPorts {
-  readonly udp: number;
-  readonly tcp: number;
-  readonly upstream: number;
+  readonly udp: number | string;
+  readonly tcp: number | string;
+  readonly upstream: number | string;
 }
+
+/** What the Perl helper replaces by the ports it got. */
+export const PORT_MARKS: HookPorts = {
+  udp: "UDP_PORT",
+  tcp: "TCP_PORT",
+  upstream: "UPSTREAM_PORT",
+};
 
 /** Works whether the table was there or not; nft 1.0.6 has no `destroy`. */
 export const REMOVE_TABLE = `table ${TABLE}\ndelete table ${TABLE}\n`;

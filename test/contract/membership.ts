@@ -207,7 +207,7 @@ function checkLives(check: Check, engine: EngineUnderTest): void {
         );
       });
     await until("the new life", 4 * intervalMs, seen);
-    assert.ok(mesh.allSee([a, b, again], "alive"));
+    await until("all back", 4 * intervalMs, () => mesh.allSee([a, b, again], "alive"));
     assert.ok(!a.events.some((event) => event.type === "dead"));
   });
 

@@ -112,17 +112,35 @@ describe("launch configuration", () => {
   ];
   for (const [option, value, expected] of refused) {
     it(`refuses --${option} ${value.slice(0, 20)}`, () => {
-      assert.match(refusal(() => read({ [option]: value })), expected);
+      assert.match(
+        refusal(() => read({ [option]: value })),
+        expected,
+      );
     });
   }
 
   it("names the source of what it refuses", () => {
-    assert.match(refusal(() => read({}, { TSWEAVE_PORT: "x" })), /^TSWEAVE_PORT: 'x'/);
-    assert.match(refusal(() => read({}, { TSWEAVE_NO_DNS: "x" })), /^TSWEAVE_NO_DNS: 'x'/);
-    assert.match(refusal(() => read({ port: "x" })), /^--port: 'x'/);
+    assert.match(
+      refusal(() => read({}, { TSWEAVE_PORT: "x" })),
+      /^TSWEAVE_PORT: 'x'/,
+    );
+    assert.match(
+      refusal(() => read({}, { TSWEAVE_NO_DNS: "x" })),
+      /^TSWEAVE_NO_DNS: 'x'/,
+    );
+    assert.match(
+      refusal(() => read({ port: "x" })),
+      /^--port: 'x'/,
+    );
     const config = file({ port: 70_000 });
-    assert.match(refusal(() => read({ config })), /config\.json: port: '70000' is not a port/);
-    assert.match(refusal(() => read({}, {}, ["a:b"])), /^PEER: peer 'a:b' has no valid port/);
+    assert.match(
+      refusal(() => read({ config })),
+      /config\.json: port: '70000' is not a port/,
+    );
+    assert.match(
+      refusal(() => read({}, {}, ["a:b"])),
+      /^PEER: peer 'a:b' has no valid port/,
+    );
   });
 
   const files: readonly [unknown, RegExp][] = [
@@ -141,7 +159,10 @@ describe("launch configuration", () => {
   for (const [content, expected] of files) {
     it(`refuses a file with ${JSON.stringify(content)}`, () => {
       const config = file(content);
-      assert.match(refusal(() => read({ config })), expected);
+      assert.match(
+        refusal(() => read({ config })),
+        expected,
+      );
     });
   }
 
@@ -172,7 +193,18 @@ describe("peers", () => {
     );
   });
 
-  for (const text of ["", ":1", "fd00::1", "[fd00::1", "[host]:1", "a:", "a:0", "1.2.3", "a_b", "-a"])
+  for (const text of [
+    "",
+    ":1",
+    "fd00::1",
+    "[fd00::1",
+    "[host]:1",
+    "a:",
+    "a:0",
+    "1.2.3",
+    "a_b",
+    "-a",
+  ])
     it(`refuses '${text}'`, () => {
       assert.match(
         refusal(() => parsePeer(text, 6783)),

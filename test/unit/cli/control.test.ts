@@ -1,4 +1,4 @@
-/** The control API over its real socket: replies, refusals, files, and every way of not answering. */
+/** The control API over its real socket: replies, refusals, files, every way of not answering. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,6 +7,7 @@ import { request } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { READS } from "../../../cli/control/api.ts";
 import { ControlClient } from "../../../cli/control/client.ts";
 import { startControl } from "../../../cli/control/server.ts";
@@ -79,7 +80,7 @@ describe("control API", () => {
     for (const body of wrong) {
       const { status, reply } = await raw(runDir, "POST", "/v1/connect", body);
       assert.equal(status, 400, body);
-      assert.equal(reply["schema"], 1);
+      assert.equal(reply.schema, 1);
     }
     assert.deepEqual(backend.connected, peers);
   });
@@ -272,7 +273,7 @@ describe("commands", () => {
 async function daemon(context: TestContext) {
   const runDir = join(await temporary(context), "run");
   mkdirSync(runDir);
-  const fixture = join(import.meta.dirname, "fixture-daemon.ts");
+  const fixture = fileURLToPath(import.meta.resolve("./fixture-daemon.ts"));
   const child = spawn(process.execPath, ["--import", "tsx", fixture, "serve", runDir], {
     stdio: ["ignore", "inherit", "inherit"],
   });

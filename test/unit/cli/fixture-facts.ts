@@ -3,7 +3,7 @@ import type { ControlBackend, HealthProblem, Status } from "../../../cli/control
 import type { HostPort } from "../../../mesh/index.ts";
 
 export const HOST1 = "7f3a12bc".padEnd(32, "0");
-export const HOST2 = "0b77aa01".padEnd(32, "1");
+const HOST2 = "0b77aa01".padEnd(32, "1");
 
 export const PROBLEM: HealthProblem = {
   code: "PEER_SUSPECT",

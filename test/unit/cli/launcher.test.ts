@@ -1,15 +1,16 @@
 /** Launching in the background: ready, refused, crashed, hung, interrupted, already there. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { ControlClient } from "../../../cli/control/client.ts";
 import { type BackgroundLaunch, launchInBackground } from "../../../cli/launcher.ts";
 import { MessageReader } from "../../../cli/ready-pipe.ts";
 import { TsweaveError } from "../../../mesh/index.ts";
 import { temporary } from "./fixture-run.ts";
 
-const FIXTURE = join(import.meta.dirname, "fixture-daemon.ts");
+const FIXTURE = fileURLToPath(import.meta.resolve("./fixture-daemon.ts"));
 
 async function prepared(context: TestContext, behaviour: string) {
   const directory = await temporary(context);
@@ -21,6 +22,7 @@ async function prepared(context: TestContext, behaviour: string) {
     runDir: join(directory, "run"),
     logFile: join(directory, "a", "state", "tsweave.log"),
     readyDeadlineMs: 20_000,
+    endDeadlineMs: 300,
     interrupted: new AbortController().signal,
     progress: (text) => progress.push(text),
   };

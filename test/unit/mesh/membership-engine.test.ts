@@ -78,8 +78,9 @@ test("a peer takes its id back from a later start that is gone", async () => {
     await until("joined", 1000, () => alive(other) === 2);
     await rolledBack.stop();
     const again = await peers.start(meta(2, addressOf(2), 8), [addressOf(1)]);
-    await until("back", 5000, () => alive(other) === 2 && alive(again) === 2);
-    assert.equal(other.members()[1]?.incarnation, 8);
+    const isBack = () => other.members()[1]?.incarnation === 8 && alive(other) === 2;
+    await until("back", 5000, isBack);
+    await until("sees all", 2000, () => alive(again) === 2);
   } finally {
     await peers.end();
   }
