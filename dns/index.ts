@@ -2,6 +2,5 @@
 export { isSandbox, restoreSandbox, waitForSandbox } from "./io/netns.ts";
 export { perlHelper } from "./io/perl-helper.ts";
 export { HelperSandboxHook } from "./io/sandbox-hook.ts";
-export type { NameRecord, NetworkSubnet, SandboxEndpoint } from "./record.ts";
-export type { SandboxHook, SandboxSockets } from "./sandbox.ts";
-export { type DnsRow, DnsService, type DnsStatus } from "./service.ts";
+export type { NameRecord } from "./record.ts";
+export { DnsService, type DnsStatus } from "./service.ts";

@@ -6,7 +6,7 @@
  * recognised and cut. One live process per directory: the lock names who holds it.
  */
 import { createHash } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { TsweaveError } from "../errors.ts";
 import type { Log, Store } from "../ports.ts";
@@ -127,11 +127,6 @@ export class FileStore implements Store {
     await directory.sync();
     await directory.close();
   }
-}
-
-/** Removes a whole state directory. */
-export async function removeDirectory(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true });
 }
 
 function checksum(bytes: Uint8Array): Buffer {

@@ -63,7 +63,7 @@ describe("faults", () => {
     });
   });
 
-  it("drops a powered-off host's names at once, its entries after the grace, and has it back", async () => {
+  it("drops a powered-off host's names, then its entries, and has both back", async () => {
     const victim = await mesh.ip("h3", "c-h3");
     const nsId = await mesh.docker("h1", "network", "inspect", "-f", "{{.Id}}", "tsweave");
     const entries = () =>

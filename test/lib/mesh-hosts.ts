@@ -1,4 +1,4 @@
-/** tsweave on the hosts of a lab: launching it, asking it, and running containers on its network. */
+/** tsweave on the hosts of a lab: launching and asking it, running containers on its network. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ExecResult } from "../lab/exec.ts";

@@ -1,3 +1,4 @@
+/** The process clock: timers fire once, in order, and are listed while they wait. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { processClock } from "../../../mesh/io/clock.ts";

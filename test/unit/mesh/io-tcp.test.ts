@@ -1,3 +1,4 @@
+/** Streams on loopback: bounded frames, deadlines on both sides, and what a probe tells. */
 import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";

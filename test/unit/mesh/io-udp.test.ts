@@ -1,3 +1,4 @@
+/** Datagrams on loopback: the bound address, sizes, and errors a person can act on. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { test } from "node:test";
