@@ -98,7 +98,7 @@ export function decodeRecord(bytes: Uint8Array): JournalRecord {
   } catch (error) {
     const message = `the journal of addresses cannot be read: ${messageOf(error)}`;
     throw new TsweaveError("STATE_CORRUPT", message, {
-      hint: "restore the state directory, or run 'tsweave reset' to start as a new peer",
+      hint: "restore the state directory, or remove it to start as a new peer",
       cause: error,
     });
   }

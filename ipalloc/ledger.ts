@@ -54,7 +54,7 @@ export class Ledger {
     }
     if (first.kind !== "store") {
       throw new TsweaveError("STATE_CORRUPT", "the journal of addresses has lost its beginning", {
-        hint: "restore the state directory, or run 'tsweave reset' to start as a new peer",
+        hint: "restore the state directory, or remove it to start as a new peer",
       });
     }
     const state = new State(first.store);

@@ -93,7 +93,7 @@ export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
     problems.push({
       code: "MESH_CONFLICT",
       text: `${peers.join(", ")} belong to mesh ${meshId}, this peer to ${state.founding?.meshId}`,
-      next: "keep one mesh: on the peers of the other run 'tsweave reset', then launch them again",
+      next: "keep one mesh: on each peer of the other remove its containers from tsweave networks, 'tsweave stop', remove its state directory, launch again",
     });
   }
   for (const pool of state.pools.values()) {

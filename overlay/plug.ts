@@ -62,7 +62,7 @@ async function plugThoroughly(
   throw new TsweaveError(
     "COMMAND_FAILED",
     `endpoint ${endpoint.id.slice(0, 12)}: ${failed.step.kind} in ${netns}: ${failed.error}`,
-    { hint: "tsweave doctor" },
+    { hint: "see the log, then start the container again" },
   );
 }
 

@@ -33,7 +33,7 @@ export class Twins {
       peer,
       addresses: [here, there],
       text: `two running peers share the id ${peer}: ${places}`,
-      next: "stop one of them, remove its state directory (tsweave reset) and launch it again",
+      next: "on one of them: tsweave stop, remove its state directory, tsweave launch",
     });
   }
 
