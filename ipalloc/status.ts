@@ -93,7 +93,9 @@ export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
     problems.push({
       code: "MESH_CONFLICT",
       text: `${peers.join(", ")} belong to mesh ${meshId}, this peer to ${state.founding?.meshId}`,
-      next: "keep one mesh: on each peer of the other remove its containers from tsweave networks, 'tsweave stop', remove its state directory, launch again",
+      next:
+        "keep one mesh: on each peer of the other remove the containers of tsweave networks, " +
+        "'tsweave stop', remove the state directory, launch again",
     });
   }
   for (const pool of state.pools.values()) {
