@@ -77,9 +77,11 @@ export class Host implements engine.EngineHost {
 
   /** The environment of commands in the host: nothing of the caller's Docker or test runner. */
   environment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
+    const { engineDir } = this.#spec;
+    const engineBins = engineDir === null ? "" : `${engineDir}/usr/sbin:${engineDir}/usr/bin:`;
     const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     return {
-      PATH: `${dirname(process.execPath)}:${system}`,
+      PATH: `${engineBins}${dirname(process.execPath)}:${system}`,
       HOME: "/root",
       LANG: "C.UTF-8",
       TERM: process.env.TERM ?? "dumb",

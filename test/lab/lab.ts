@@ -42,6 +42,8 @@ export interface LabOptions {
   readonly subnet?: string;
   /** Further arguments of dockerd, per host name. */
   readonly dockerdArgs?: Readonly<Record<string, readonly string[]>>;
+  /** Extracted engines (newer-engine.ts), per host name. Default the machine's own. */
+  readonly engineDirs?: Readonly<Record<string, string>>;
   /** true: stays until `down`. Default false: swept by the next lab once this process is dead. */
   readonly keep?: boolean;
   /** true: a lab of this name that is in the way is removed first. Default false. */
@@ -140,7 +142,7 @@ export class Lab {
     const record = this.#record;
     if (record.hosts.some((host) => host.name === name)) throw new Error(`host ${name} exists`);
     const index = Math.max(0, ...record.hosts.map((host) => host.index)) + 1;
-    record.hosts.push(hostRecord(record, name, index, dockerdArgs));
+    record.hosts.push(hostRecord(record, name, index, { dockerdArgs, engineDir: null }));
     saveRecord(record);
     const host = this.host(name);
     await host.boot();
@@ -247,7 +249,9 @@ async function newRecord(options: LabOptions, hosts: readonly string[]): Promise
     faults: noFaults(),
   };
   hosts.forEach((name, index) => {
-    record.hosts.push(hostRecord(record, name, index + 1, options.dockerdArgs?.[name] ?? []));
+    const dockerdArgs = options.dockerdArgs?.[name] ?? [];
+    const engineDir = options.engineDirs?.[name] ?? null;
+    record.hosts.push(hostRecord(record, name, index + 1, { dockerdArgs, engineDir }));
   });
   return record;
 }
@@ -264,10 +268,10 @@ function hostRecord(
   record: LabRecord,
   name: string,
   index: number,
-  dockerdArgs: readonly string[],
+  engine: Pick<HostRecord, "dockerdArgs" | "engineDir">,
 ): HostRecord {
   const address = `${record.prefix}.${index}`;
-  return { name, index, address, mac: macOf(record.name, index), dockerdArgs };
+  return { name, index, address, mac: macOf(record.name, index), ...engine };
 }
 
 /** A locally administered MAC that a host keeps over its boots. */

@@ -33,6 +33,8 @@ export interface HostRecord {
   readonly address: string;
   readonly mac: string;
   readonly dockerdArgs: readonly string[];
+  /** Root of an extracted engine that the host uses instead of the machine's; null: none. */
+  readonly engineDir: string | null;
 }
 
 /** Faults of the LAN as they should be, so that they survive a boot and add up across commands. */
