@@ -8,9 +8,10 @@ import { isIP, isIPv4 } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { overlaps, parseCidr } from "../ipalloc/index.ts";
-import { type HostPort, LIMITS, TsweaveError } from "../mesh/index.ts";
+import { type EngineName, type HostPort, LIMITS, TsweaveError } from "../mesh/index.ts";
 import type { LogLevel } from "../mesh/io/log.ts";
-import { DEFAULTS, LOG_LEVELS } from "./launch-options.ts";
+import { DEFAULTS, LOG_LEVELS, MEMBERSHIP_ENGINES } from "./launch-options.ts";
+import { passwordOf, type Secret } from "./password.ts";
 import { parsePeer, parsePort } from "./peer-address.ts";
 import { type Given, gather, type Setting, type Settings } from "./settings.ts";
 
@@ -27,11 +28,14 @@ export interface LaunchConfig {
   /** Canonical CIDR. */
   readonly ipallocRange: string;
   readonly network: string;
+  readonly membership: EngineName;
   /** 576 to 65535; undefined: the underlay's less the overhead. */
   readonly mtuBytes: number | undefined;
   /** Lower case, without a dot at the end. */
   readonly dnsDomain: string;
   readonly dns: boolean;
+  /** Undefined: the mesh is not encrypted. */
+  readonly password: Secret | undefined;
   /** Paths are absolute. */
   readonly stateDir: string;
   readonly runDir: string;
@@ -76,9 +80,11 @@ export function launchConfig(given: Given): LaunchConfig {
     vxlanPort,
     ipallocRange: take("ipalloc-range", rangeOf) ?? DEFAULTS.ipallocRange,
     network: take("network", networkOf) ?? DEFAULTS.network,
+    membership: take("membership", engineOf) ?? DEFAULTS.membership,
     mtuBytes: take("mtu", mtuOf),
     dnsDomain: take("dns-domain", domainOf) ?? DEFAULTS.dnsDomain,
     dns: !isOn("no-dns"),
+    password: passwordOf(settings.values.get("password-file"), given.env),
     stateDir: take("state-dir", pathOf) ?? DEFAULTS.stateDir,
     runDir: take("run-dir", socketDirOf) ?? DEFAULTS.runDir,
     dockerSocket: take("docker-socket", pathOf) ?? DEFAULTS.dockerSocket,
@@ -179,6 +185,13 @@ function rangeOf(text: string): string {
     throw wrong(text, "of a usable size", "use a prefix from /8 to /28");
   }
   return cidr.text;
+}
+
+function engineOf(text: string): EngineName {
+  const engine = MEMBERSHIP_ENGINES.find((candidate) => candidate === text);
+  if (engine !== undefined) return engine;
+  const hint = `use ${MEMBERSHIP_ENGINES.join(" or ")}, the same on all hosts`;
+  throw wrong(text, "a membership engine", hint);
 }
 
 function levelOf(text: string): LogLevel {

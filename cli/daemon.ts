@@ -107,7 +107,9 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
   const { config, clock, random, log, stops, advertise, peers } = base;
   const mesh = await openMesh(base, {
     stateDir: config.stateDir,
+    password: config.password,
     name: config.name,
+    membership: config.membership,
     bind: { host: config.bind, port: config.port },
     advertise,
     peers,

@@ -8,6 +8,7 @@ import type { LaunchConfig } from "./config.ts";
 import { errorToBody } from "./control/error-body.ts";
 import { openLog } from "./launch-files.ts";
 import type { LaunchEvent } from "./launch-report.ts";
+import { forgetPassword } from "./password.ts";
 import { takeReadyPipe } from "./ready-pipe.ts";
 import { launchText } from "./render/launch-text.ts";
 
@@ -17,6 +18,7 @@ export async function runForeground(
   note: (text: string) => void,
 ): Promise<number> {
   const pipe = takeReadyPipe(process.env);
+  forgetPassword(process.env);
   // With a pipe, standard output already is the log.
   const isOwnLog = config.logFile !== undefined && pipe === undefined;
   const logFd = isOwnLog && config.logFile !== undefined ? openLog(config.logFile).fd : 1;

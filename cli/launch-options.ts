@@ -1,4 +1,5 @@
 /** What can be told to `launch`: one list for flags, environment and configuration file. */
+import type { EngineName } from "../mesh/index.ts";
 import type { LogLevel } from "../mesh/io/log.ts";
 import type { Option } from "./command.ts";
 
@@ -10,12 +11,15 @@ export const LOG_LEVELS = [
   "silent",
 ] as const satisfies readonly LogLevel[];
 
+export const MEMBERSHIP_ENGINES = ["swim", "native"] as const satisfies readonly EngineName[];
+
 export const DEFAULTS = {
   bind: "0.0.0.0",
   port: 6783,
   vxlanPort: 4789,
   ipallocRange: "10.32.0.0/12",
   network: "tsweave",
+  membership: "swim",
   dnsDomain: "tsweave.local",
   stateDir: "/var/lib/tsweave",
   runDir: "/run/tsweave",
@@ -63,6 +67,12 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     default: DEFAULTS.network,
   },
   {
+    name: "membership",
+    value: "ENGINE",
+    summary: `${MEMBERSHIP_ENGINES.join(" or ")}, the same on all hosts`,
+    default: DEFAULTS.membership,
+  },
+  {
     name: "mtu",
     value: "BYTES",
     summary: "MTU of the containers",
@@ -75,6 +85,11 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     default: DEFAULTS.dnsDomain,
   },
   { name: "no-dns", summary: "leave name resolution to Docker" },
+  {
+    name: "password-file",
+    value: "FILE",
+    summary: "encrypt the mesh with the password in it, also TSWEAVE_PASSWORD",
+  },
   {
     name: "state-dir",
     value: "DIR",

@@ -13,6 +13,7 @@ import { refuseSecond } from "./control/control-socket.ts";
 import { errorFromBody } from "./control/error-body.ts";
 import { type LaunchFiles, openLaunchFiles } from "./launch-files.ts";
 import type { LaunchMessage, LaunchSummary } from "./launch-report.ts";
+import { HANDED_VARIABLE, type Secret, withoutPassword } from "./password.ts";
 import { MessageReader, READY_FD, READY_VARIABLE } from "./ready-pipe.ts";
 
 /** A loaded host with a slow engine needs tens of seconds; more is a hang. */
@@ -27,6 +28,8 @@ export interface BackgroundLaunch {
   readonly stateDir: string;
   readonly runDir: string;
   readonly logFile: string;
+  /** Handed to the daemon on its standard input. */
+  readonly password?: Secret | undefined;
   readonly readyDeadlineMs?: number;
   /** How long it may take to stop by itself before it is killed. */
   readonly endDeadlineMs?: number;
@@ -63,13 +66,18 @@ export async function launchInBackground(launch: BackgroundLaunch): Promise<Laun
   }
 }
 
-function start({ command, env }: BackgroundLaunch, logFd: number): ChildProcess {
+function start({ command, env, password }: BackgroundLaunch, logFd: number): ChildProcess {
   const [program, ...args] = command;
-  return spawn(program, args, {
+  const handed = password === undefined ? {} : { [HANDED_VARIABLE]: "1" };
+  const child = spawn(program, args, {
     detached: true,
-    stdio: ["ignore", logFd, logFd, "pipe"],
-    env: { ...env, [READY_VARIABLE]: String(READY_FD) },
+    stdio: [password === undefined ? "ignore" : "pipe", logFd, logFd, "pipe"],
+    env: { ...withoutPassword(env), ...handed, [READY_VARIABLE]: String(READY_FD) },
   });
+  // A daemon that ends before it has read this says why on the pipe or in the log.
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(password?.reveal());
+  return child;
 }
 
 async function outcomeOf(child: ChildProcess, launch: BackgroundLaunch): Promise<Outcome> {

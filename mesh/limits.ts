@@ -8,8 +8,12 @@
 export const LIMITS = {
   /** Underlay MTU 1400 is common behind tunnels; 1350 leaves room for IPv6 and UDP headers. */
   datagramBytesMax: 1350,
+  /** What one datagram carries: less envelope and seal (39 bytes), whether sealed or not. */
+  datagramPayloadBytesMax: 1350 - 39,
   /** One stream frame: a snapshot of the largest origin fits with room to spare. */
   streamFrameBytesMax: 16 * 1024 * 1024,
+  /** What one stream frame carries: less envelope and seal. */
+  streamPayloadBytesMax: 16 * 1024 * 1024 - 64,
   /** Concurrent streams served; more are refused at accept. */
   streamsMax: 128,
   /** Peers of one mesh, dead ones included. */
@@ -22,12 +26,28 @@ export const LIMITS = {
   rowKeyLengthMax: 200,
   /** Bytes of deltas in one answer of a digest exchange; the rest follows in the next. */
   syncBytesMax: 4 * 1024 * 1024,
+  /** Bytes of all rows of one origin: its whole log must fit one stream frame. */
+  originBytesMax: 8 * 1024 * 1024,
+  /** Live peers up to which a fresh row goes directly to each; above it by range relay. */
+  directPeersMax: 32,
+  /** Pushes a peer relays for others at the same time; more are left to other heads. */
+  relayJobsMax: 256,
   /** Tombstones an origin keeps before it raises its floor. */
   tombstonesMax: 1024,
   /** msgpack nesting depth accepted from the wire. */
   wireDepthMax: 16,
   /** Elements of one msgpack array accepted from the wire. */
   wireItemsMax: 65_536,
+  /** Keys of one ring: a rotation needs two, one begun before the last ended three. */
+  sealKeysMax: 8,
+  /** Sessions of others that are remembered: every peer and a former life, 0.5 KiB each. */
+  sealSendersMax: 8192,
+  /** Datagrams that wait until their session has proved itself. */
+  sealHeldMax: 1024,
+  /** Senders that are not understood, named in status; more are only counted. */
+  strangersMax: 64,
+  /** Bytes of a password. */
+  passwordBytesMax: 1024,
   /** Networks of one mesh. */
   networksMax: 1024,
   /** Names of one container, aliases included. */
@@ -66,15 +86,33 @@ export const TIMES = {
   /** How long Join waits for reachable peers to acknowledge a row before it answers anyway. */
   announceMs: 400,
   /** First retransmission of an unacknowledged push; a LAN answers within a millisecond. */
-  pushRetryMs: 40,
+  pushRetryMs: 20,
+  /** First and further retransmissions of a relayed push, at each of its two hops. */
+  relayRetryMs: 20,
+  /** Pushes of one head to a member of its range. */
+  relayTries: 5,
   /** Retransmissions before the digest exchange is left to repair. */
-  pushTries: 4,
+  pushTries: 5,
   /** One digest to one random peer each interval: a lost push is repaired within about a second. */
   digestIntervalMs: 1000,
   /** Deadline of one request over a stream between peers. */
   streamDeadlineMs: 5000,
+  /** A session that has yet to prove itself is asked at most this often. */
+  sealChallengeMs: 20,
+  /** A datagram sent so long before its session's first proof still counts as new. */
+  sealFreshMs: 5000,
+  /** Where authentic packets came from so lately, one that does not open is damage. */
+  strangerDoubtMs: 10_000,
+  /** A sender that is not understood is logged at most this often. */
+  strangerLogMs: 60_000,
+  /** A sender that is not understood and silent for so long is no longer shown. */
+  strangerFadeMs: 30_000,
   /** Names of a dead peer go at once, its kernel entries stay this long. */
   deadGraceMs: 60_000,
+  /** The rows of a peer that is not here and silent are dropped after this; they return with it. */
+  forgetAfterMs: 24 * 3600 * 1000,
+  /** How often it is looked at who is absent. */
+  forgetCheckMs: 600_000,
   /** Full observe and diff of the kernel, hints or not. */
   reconcileIntervalMs: 30_000,
   /** A released address rests before it is given out again. */

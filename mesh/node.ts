@@ -4,18 +4,28 @@
  * Law: what others said before a restart is kept and shown again only once its peer is seen, so a
  * daemon that starts in a partition forgets nothing. Own rows are written before `start`.
  */
-import { messageOf } from "./errors.ts";
 import type { Identity } from "./identity.ts";
 import type { Member, Membership } from "./membership/membership.ts";
-import type { Cancel, Clock, Datagrams, HostPort, Log, Random, Store, Streams } from "./ports.ts";
+import type {
+  Cancel,
+  Clock,
+  Datagrams,
+  HostPort,
+  Log,
+  PeerId,
+  Random,
+  Store,
+  Streams,
+} from "./ports.ts";
 import { StreamRpc } from "./rpc.ts";
+import { TablesKeeper } from "./tables/keeper.ts";
 import { Replica } from "./tables/replica.ts";
 import { Replicator } from "./tables/replicator.ts";
+import { Retention } from "./tables/retention.ts";
 import { PacketChannels } from "./wire/packet.ts";
-
-const STORE_KEY = "tables";
-/** Remote rows are worth keeping, not worth a disk write each. */
-const SAVE_DELAY_MS = 1000;
+import type { Seal } from "./wire/seal.ts";
+import { Strangers } from "./wire/seal-strangers.ts";
+import { sealedStreams } from "./wire/seal-streams.ts";
 
 interface MeshPorts {
   readonly datagrams: Datagrams;
@@ -24,6 +34,8 @@ interface MeshPorts {
   readonly random: Random;
   readonly store: Store;
   readonly log: Log;
+  /** Absent in a plain mesh. */
+  readonly seal?: Seal | undefined;
 }
 
 export class MeshNode {
@@ -31,10 +43,13 @@ export class MeshNode {
   readonly tables: Replicator;
   readonly rpc: StreamRpc;
   readonly packets: PacketChannels;
-  readonly #ports: MeshPorts;
-  readonly #replica: Replica;
+  /** Who talks here without being understood. */
+  readonly strangers: Strangers;
+  readonly #keeper: TablesKeeper;
+  readonly #retention: Retention;
   readonly #cancels: Cancel[] = [];
-  #cancelSave: Cancel | undefined;
+  /** Where a peer of a former life was, for who is no member; rows and config know more. */
+  formerAddress: (peer: PeerId) => HostPort | undefined = () => undefined;
 
   /** Reads back what the last life knew. `engine` builds the membership on the given channel. */
   static async open(
@@ -43,8 +58,7 @@ export class MeshNode {
     engine: (datagrams: Datagrams) => Membership,
   ): Promise<MeshNode> {
     const node = new MeshNode(ports, identity, engine);
-    const stored = await ports.store.load(STORE_KEY);
-    if (stored !== undefined) node.#replica.restore(stored);
+    await node.#keeper.load();
     return node;
   }
 
@@ -53,14 +67,18 @@ export class MeshNode {
     identity: Identity,
     engine: (datagrams: Datagrams) => Membership,
   ) {
-    this.#ports = ports;
-    this.packets = new PacketChannels(ports.datagrams, ports.log);
+    const { seal } = ports;
+    this.strangers = new Strangers(ports.clock, ports.log);
+    this.packets = new PacketChannels({ ...ports, seal, strangers: this.strangers });
     this.membership = engine(this.packets.channel("membership"));
-    this.#replica = new Replica(identity.id, identity.incarnation);
-    this.rpc = new StreamRpc(ports, {
-      self: identity.id,
-      addressOf: (peer) => this.member(peer)?.advertise,
-    });
+    const replica = new Replica(identity.id, identity.incarnation);
+    this.rpc = new StreamRpc(
+      { ...ports, streams: sealedStreams({ ...ports, seal }) },
+      {
+        self: identity.id,
+        addressOf: (peer) => this.member(peer)?.advertise,
+      },
+    );
     this.tables = new Replicator(
       {
         datagrams: this.packets.channel("tables"),
@@ -70,9 +88,17 @@ export class MeshNode {
         log: ports.log,
         members: () => this.membership.members(),
       },
-      this.#replica,
+      replica,
     );
-    this.tables.onChange = () => this.#armSave();
+    this.#keeper = new TablesKeeper(ports, replica);
+    this.tables.onChange = () => this.#keeper.changed();
+    this.#retention = new Retention({
+      ...ports,
+      absent: () => this.tables.absent(),
+      addressOf: (peer) => this.member(peer)?.advertise ?? this.formerAddress(peer),
+      isTaken: (address) => this.tables.isTaken(address),
+      forget: (peer) => this.tables.forget(peer),
+    });
   }
 
   member(peer: string): Member | undefined {
@@ -82,6 +108,7 @@ export class MeshNode {
   async start(): Promise<void> {
     this.#cancels.push(this.membership.onEvent((event) => this.tables.membershipChanged(event)));
     this.tables.start();
+    this.#retention.start();
     await this.membership.start();
   }
 
@@ -95,19 +122,9 @@ export class MeshNode {
     await this.membership.stop();
     for (const cancel of this.#cancels.splice(0)) cancel();
     this.tables.stop();
+    this.#retention.stop();
     this.rpc.close();
     this.packets.close();
-    this.#cancelSave?.();
-    await this.#ports.store.save(STORE_KEY, this.#replica.dump());
-  }
-
-  #armSave(): void {
-    if (this.#cancelSave !== undefined) return;
-    this.#cancelSave = this.#ports.clock.timer("save-tables", SAVE_DELAY_MS, () => {
-      this.#cancelSave = undefined;
-      this.#ports.store.save(STORE_KEY, this.#replica.dump()).catch((error: unknown) => {
-        this.#ports.log.error({ error: messageOf(error) }, "cannot save what other peers said");
-      });
-    });
+    await this.#keeper.close();
   }
 }

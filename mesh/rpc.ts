@@ -9,8 +9,8 @@ import { LIMITS } from "./limits.ts";
 import type { Cancel, HostPort, Log, PeerId, Streams, WireValue } from "./ports.ts";
 import { peerIdBytes, readPeerId } from "./tables/messages.ts";
 import type { Rpc } from "./tables/types.ts";
+import { PROTOCOL_VERSION } from "./wire/envelope.ts";
 import { decodeWire, encodeWire } from "./wire/msgpack.ts";
-import { PROTOCOL_VERSION } from "./wire/packet.ts";
 import { readArray, readInteger, readString } from "./wire/read.ts";
 
 type Handle = (from: PeerId, body: WireValue) => Promise<WireValue>;
@@ -98,7 +98,7 @@ export class StreamRpc implements Rpc {
       const handle = this.#services.get(name);
       if (handle === undefined) throw new TsweaveError("BAD_REQUEST", `no service ${name}`);
       const answer = encodeWire([0, await handle(readPeerId(peer, "request.peer"), body ?? null)]);
-      if (answer.length <= LIMITS.streamFrameBytesMax) return answer;
+      if (answer.length <= LIMITS.streamPayloadBytesMax) return answer;
       throw new TsweaveError("INTERNAL", `answer of ${answer.length} bytes is too large`);
     } catch (error) {
       const failure = asTsweaveError(error);

@@ -61,6 +61,7 @@ async function inBackground(input: CommandInput, config: LaunchConfig): Promise<
       stateDir: config.stateDir,
       runDir: config.runDir,
       logFile,
+      password: config.password,
       interrupted: interruption.signal,
       progress: progress.tell,
     });

@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./connect.ts")).connect,
   },
   {
+    name: "keys",
+    summary: "show and change the passwords of an encrypted mesh",
+    load: async () => (await import("./keys.ts")).keys,
+  },
+  {
     name: "version",
     summary: "print the version",
     load: async () => (await import("./version.ts")).version,

@@ -191,6 +191,27 @@ export interface Replies {
   readonly dns: { readonly domain: string; readonly records: readonly RecordRow[] };
 }
 
+/** The key ring, as ids only. */
+export interface KeysReply {
+  readonly encrypted: boolean;
+  readonly keys: readonly {
+    readonly id: string;
+    /** Whether this peer sends with it. */
+    readonly sends: boolean;
+    /** Other peers that sent with it within the last minute. */
+    readonly peers: number;
+  }[];
+  /** Packets that no key opened, and that had been seen before, since the start. */
+  readonly refused: number;
+  readonly replayed: number;
+}
+
+/** `key`: 64 hex digits; `id`: the beginning of one. */
+export type KeyChange =
+  | { readonly action: "add"; readonly key: string }
+  | { readonly action: "use"; readonly id: string }
+  | { readonly action: "remove"; readonly id: string; readonly force: boolean };
+
 /** What the daemon provides. Reads are synchronous: they never wait for anything. */
 export interface ControlBackend {
   readonly status: () => Status;
@@ -203,6 +224,9 @@ export interface ControlBackend {
   readonly dns: () => Replies["dns"];
   /** Adds reconnect targets; hosts are literal addresses. */
   readonly connect: (peers: readonly HostPort[]) => void;
+  readonly keys: () => KeysReply;
+  /** Resolves once the change is on disk and counts. */
+  readonly changeKeys: (change: KeyChange) => Promise<KeysReply>;
   /** Begins a clean stop and returns at once. */
   readonly stop: () => void;
 }

@@ -5,7 +5,14 @@
  */
 import { type IncomingMessage, request } from "node:http";
 import { type HostPort, messageOf, TsweaveError } from "../../mesh/index.ts";
-import { type Read, type Replies, SCHEMA, type Status } from "./api.ts";
+import {
+  type KeyChange,
+  type KeysReply,
+  type Read,
+  type Replies,
+  SCHEMA,
+  type Status,
+} from "./api.ts";
 import { controlPath } from "./control-socket.ts";
 import { errorFromBody, isRecord } from "./error-body.ts";
 
@@ -34,6 +41,16 @@ export class ControlClient {
   async read<Name extends Read>(name: Name): Promise<Replies[Name] & Schema> {
     const reply = await this.#json("GET", `/v1/status/${name}`);
     return reply as unknown as Replies[Name] & Schema;
+  }
+
+  /** The key ring. @throws as `status`. */
+  async keys(): Promise<KeysReply & Schema> {
+    return (await this.#json("GET", "/v1/keys")) as unknown as KeysReply & Schema;
+  }
+
+  /** Resolves once the change counts. @throws as `status`, NOT_FOUND, CONFIG. */
+  async changeKeys(change: KeyChange): Promise<KeysReply & Schema> {
+    return (await this.#json("POST", "/v1/keys", change)) as unknown as KeysReply & Schema;
   }
 
   /** Adds reconnect targets. @throws as `status`. */

@@ -15,7 +15,14 @@ import {
   messageOf,
   TsweaveError,
 } from "../../mesh/index.ts";
-import { type ControlBackend, READS, type Read, type Replies, SCHEMA } from "./api.ts";
+import {
+  type ControlBackend,
+  type KeyChange,
+  READS,
+  type Read,
+  type Replies,
+  SCHEMA,
+} from "./api.ts";
 import { listenOn } from "./control-socket.ts";
 import { errorToBody, isRecord } from "./error-body.ts";
 
@@ -84,6 +91,9 @@ async function answer(
     backend.connect(peers);
     return reply(response, { peers });
   }
+  if (request.method === "POST" && path === "/v1/keys") {
+    return reply(response, await backend.changeKeys(keyChangeOf(body)));
+  }
   if (request.method === "POST" && path === "/v1/stop") {
     farewells.add(request.socket);
     response.writeHead(200, { "content-type": "application/json" });
@@ -96,6 +106,7 @@ async function answer(
 
 function read(backend: ControlBackend, path: string): object {
   if (path === "/v1/status") return backend.status();
+  if (path === "/v1/keys") return backend.keys();
   const name = READS.find((candidate) => path === `/v1/status/${candidate}`);
   if (name === undefined) throw notFound(path);
   return READERS[name](backend);
@@ -144,6 +155,20 @@ function peersOf(body: unknown): HostPort[] {
   });
 }
 
+/** Errors name no value: one of them may be a key. */
+function keyChangeOf(body: unknown): KeyChange {
+  const { action, key, id, force } = isRecord(body) ? body : {};
+  if (action === "add" && typeof key === "string" && /^[0-9a-f]{64}$/.test(key)) {
+    return { action, key };
+  }
+  const isId = typeof id === "string" && /^[0-9a-f]{1,8}$/.test(id);
+  if (isId && action === "use") return { action, id };
+  if (isId && action === "remove") return { action, id, force: force === true };
+  throw new TsweaveError("BAD_REQUEST", "a change of the key ring needs an action and its key", {
+    hint: "an ID has up to 8 hex digits, see 'tsweave keys list'",
+  });
+}
+
 function reply(response: ServerResponse, fields: object): void {
   const body = `${JSON.stringify({ schema: SCHEMA, ...fields })}\n`;
   response.writeHead(200, { "content-type": "application/json" }).end(body);
@@ -154,7 +179,7 @@ function refuse(response: ServerResponse, error: TsweaveError): void {
     response.destroy();
     return;
   }
-  const status = { NOT_FOUND: 404, BAD_REQUEST: 400 }[error.code as string] ?? 500;
+  const status = { NOT_FOUND: 404, BAD_REQUEST: 400, CONFIG: 409 }[error.code as string] ?? 500;
   const body = `${JSON.stringify({ schema: SCHEMA, error: errorToBody(error) })}\n`;
   response.writeHead(status, { "content-type": "application/json", connection: "close" }).end(body);
 }

@@ -1,5 +1,5 @@
 /** The tables below `status` as people read them: one pure function for each JSON reply. */
-import type { Read, Replies } from "../control/api.ts";
+import type { KeysReply, Read, Replies } from "../control/api.ts";
 import { duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style, type Tone } from "./style.ts";
 import { type Cell, table } from "./table.ts";
@@ -103,6 +103,16 @@ export function renderRead<Name extends Read>(
   style: Style = plain,
 ): string {
   return RENDERERS[name](reply, style);
+}
+
+/** The key ring, one line a key. */
+export function keysTable({ encrypted, keys }: KeysReply, style: Style = plain): string {
+  if (!encrypted) return "not encrypted; see --password-file in 'tsweave help launch'\n";
+  return table(
+    ["KEY", "USE", "PEERS THAT SEND WITH IT"],
+    keys.map(({ id, sends, peers }) => [id, sends ? "send, accept" : "accept", String(peers)]),
+    style,
+  );
 }
 
 /** A state word in the colour of its meaning. */

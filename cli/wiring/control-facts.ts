@@ -12,6 +12,8 @@ import type {
   ControlBackend,
   EndpointRow,
   HealthProblem,
+  KeyChange,
+  KeysReply,
   NetworkRow,
   PeerRow,
   PoolRow,
@@ -182,6 +184,11 @@ export class ControlFacts implements ControlBackend {
     this.#ports.mesh.node.join(peers);
   };
 
+  readonly keys = (): KeysReply => this.#ports.mesh.keys.list();
+
+  readonly changeKeys = async (change: KeyChange): Promise<KeysReply> =>
+    await this.#ports.mesh.keys.change(change);
+
   readonly stop = (): void => this.#options.stop();
 
   #members(): readonly Member[] {
@@ -193,6 +200,8 @@ export class ControlFacts implements ControlBackend {
     return problemsOf({
       cloned: mesh.node.tables.cloned,
       twins: mesh.engine.problems(),
+      strangers: mesh.node.strangers.list(),
+      outdatedPassword: mesh.keys.outdatedPassword,
       members: this.#members(),
       addresses: alloc.problems(),
       kernel: reconciler.status(),
@@ -206,8 +215,8 @@ export class ControlFacts implements ControlBackend {
     const count = (wanted: Member["state"]): number =>
       states.filter((state) => state === wanted).length;
     return {
-      engine: "swim",
-      encrypted: false,
+      engine: this.#options.config.membership,
+      encrypted: this.#ports.mesh.keys.seal !== undefined,
       peers: states.length,
       alive: count("alive"),
       suspect: count("suspect"),

@@ -1,26 +1,33 @@
 /** Opens this peer: state directory, identity, sockets, membership, tables, presence. */
 import {
   type Clock,
+  type EngineName,
   type HostPort,
   type Log,
+  type MembershipEngine,
   MeshNode,
   nextIdentity,
+  openKeyring,
   type PeerId,
   Presence,
   type Random,
   type Store,
-  SWIM_TIMING,
 } from "../../mesh/index.ts";
 import { FileStore } from "../../mesh/io/file-store.ts";
+import { createMembershipEngine } from "../../mesh/io/membership-engine.ts";
 import { lockState } from "../../mesh/io/state-lock.ts";
-import { createSwimEngine, type SwimEngine } from "../../mesh/io/swim-engine.ts";
 import { openTcp } from "../../mesh/io/tcp.ts";
 import { openUdp } from "../../mesh/io/udp.ts";
+import type { Secret } from "../password.ts";
+import { MeshKeys } from "./mesh-keys.ts";
 import type { Stops } from "./stops.ts";
 
 export interface MeshOptions {
   readonly stateDir: string;
+  /** Undefined: the mesh is not encrypted. */
+  readonly password: Secret | undefined;
   readonly name: string;
+  readonly membership: EngineName;
   readonly bind: HostPort;
   readonly advertise: HostPort;
   readonly peers: readonly HostPort[];
@@ -28,9 +35,10 @@ export interface MeshOptions {
 
 export interface OpenMesh {
   readonly node: MeshNode;
-  readonly engine: SwimEngine;
+  readonly engine: MembershipEngine;
   readonly presence: Presence;
   readonly store: Store;
+  readonly keys: MeshKeys;
   readonly self: PeerId;
   readonly incarnation: number;
   /** Turns a name into "this host's rows are complete": from then on others may ask. */
@@ -47,22 +55,24 @@ export async function openMesh(
   const unlock = await lockState(options.stateDir);
   stops.add("state lock", unlock);
   stops.add("store", () => store.close());
+  const ring = await openKeyring(store, options.password?.reveal());
+  const keys = new MeshKeys({ clock, random, log }, ring);
   const datagrams = await openUdp(options.bind, log);
   stops.add("udp", () => datagrams.close());
   const streams = await openTcp(options.bind, log);
   stops.add("tcp", () => streams.close());
   const { id, incarnation } = await nextIdentity({ store, clock, random });
   const self = { id, name: options.name, incarnation, advertise: options.advertise };
-  const engines: SwimEngine[] = [];
+  const engines: MembershipEngine[] = [];
   const node = await MeshNode.open(
-    { datagrams, streams, clock, random, store, log: log.child({ part: "mesh" }) },
+    { datagrams, streams, clock, random, store, log: log.child({ part: "mesh" }), seal: keys.seal },
     { id, incarnation },
     (channel) => {
-      const swimPorts = { datagrams: channel, clock, random, log: log.child({ part: "swim" }) };
-      const engine = createSwimEngine(swimPorts, {
+      const part = log.child({ part: options.membership });
+      const ports = { datagrams: channel, streams, clock, random, log: part };
+      const engine = createMembershipEngine(options.membership, ports, {
         self,
         targets: options.peers,
-        timing: SWIM_TIMING,
       });
       engines.push(engine);
       return engine;
@@ -84,7 +94,7 @@ export async function openMesh(
   };
   const [engine] = engines;
   if (engine === undefined) throw new Error("the mesh node built no membership engine");
-  return { node, engine, presence, store, self: id, incarnation, start };
+  return { node, engine, presence, store, keys, self: id, incarnation, start };
 }
 
 /** Peers with endpoint rows and the underlay address that their rows name. */

@@ -1,6 +1,6 @@
 /** What a person should know of the daemon's state, each with the command or change that helps. */
 import type { DnsStatus } from "../../dns/index.ts";
-import type { Member } from "../../mesh/index.ts";
+import type { Member, Stranger } from "../../mesh/index.ts";
 import type { DockerStatus, ReconcileStatus } from "../../overlay/index.ts";
 import type { HealthProblem } from "../control/api.ts";
 
@@ -12,6 +12,9 @@ export interface Observations {
     readonly next: string;
   }[];
   readonly members: readonly Member[];
+  readonly strangers: readonly Stranger[];
+  /** The password given at launch was removed from the key ring. */
+  readonly outdatedPassword: boolean;
   readonly addresses: readonly HealthProblem[];
   readonly kernel: ReconcileStatus;
   readonly dns: DnsStatus;
@@ -24,6 +27,8 @@ export function problemsOf(seen: Observations): HealthProblem[] {
   return [
     ...clone(seen.cloned),
     ...seen.twins,
+    ...strangers(seen.strangers),
+    ...password(seen.outdatedPassword),
     ...silentPeers(seen.members),
     ...seen.addresses,
     ...kernel(seen.kernel),
@@ -39,6 +44,36 @@ function clone(cloned: boolean): HealthProblem[] {
       code: "CLONED_ID",
       text: "another live peer uses this peer's id: its state directory is a copy",
       next: "on one of the two: tsweave stop, remove its state directory, tsweave launch",
+    },
+  ];
+}
+
+/** Named one by one up to so many. */
+const STRANGERS_SHOWN_MAX = 8;
+const STRANGENESS = {
+  "other-key": { code: "WRONG_KEY", text: "uses another password than this peer" },
+  plain: { code: "PEER_PLAIN", text: "does not encrypt, this peer does" },
+  sealed: { code: "PEER_ENCRYPTED", text: "encrypts, this peer does not" },
+} as const;
+
+function strangers(seen: readonly Stranger[]): HealthProblem[] {
+  const next = "launch both with the same password: tsweave launch --password-file FILE";
+  const shown = seen.slice(0, STRANGERS_SHOWN_MAX).map(({ place, why }) => {
+    const { code, text } = STRANGENESS[why];
+    return { code, text: `the peer at ${place} ${text}: nothing of it is taken`, next };
+  });
+  const more = seen.length - shown.length;
+  if (more <= 0) return shown;
+  return [...shown, { code: "WRONG_KEY", text: `${more} more peers are not understood`, next }];
+}
+
+function password(outdated: boolean): HealthProblem[] {
+  if (!outdated) return [];
+  return [
+    {
+      code: "PASSWORD_OUTDATED",
+      text: "the password given at launch was removed from the key ring, which is used instead",
+      next: "put the mesh's present password into the file that launch reads",
     },
   ];
 }

@@ -10,14 +10,16 @@ import { messageOf, TsweaveError } from "../errors.ts";
 import { AckLedger } from "../membership/ack-ledger.ts";
 import { Exchange } from "../membership/exchange.ts";
 import { Intake } from "../membership/intake.ts";
+import { Loops } from "../membership/loops.ts";
 import type {
   Member,
   MemberEvent,
-  Membership,
+  MembershipEngine,
   MembershipProblem,
   PeerMeta,
   Target,
 } from "../membership/membership.ts";
+import { OtherEngines } from "../membership/other-engine.ts";
 import { encodeMessage, type Packet } from "../membership/packet.ts";
 import { Reconnect } from "../membership/reconnect.ts";
 import {
@@ -25,12 +27,12 @@ import {
   ERA_MAX,
   type Life,
   lifeOf,
+  ownRecord,
   type PeerRecord,
-  readRecord,
-  wireRecord,
 } from "../membership/record.ts";
 import { isLive, Roster } from "../membership/roster.ts";
 import { sample } from "../membership/shuffle.ts";
+import { Subscribers } from "../membership/subscribers.ts";
 import { Suspicions } from "../membership/suspicions.ts";
 import { nudges, type SwimTiming, suspicionMs, wasPaused } from "../membership/timing.ts";
 import { Twins } from "../membership/twins.ts";
@@ -54,20 +56,18 @@ export interface SwimEngineOptions {
   readonly timing: SwimTiming;
 }
 
-/** Membership with a word on what a person must look at. */
-export interface SwimEngine extends Membership {
-  problems(): readonly MembershipProblem[];
-}
-
 /** @throws TsweaveError CONFIG when `self` cannot be carried (name, unusable address). */
-export function createSwimEngine(ports: SwimEnginePorts, options: SwimEngineOptions): SwimEngine {
+export function createSwimEngine(
+  ports: SwimEnginePorts,
+  options: SwimEngineOptions,
+): MembershipEngine {
   return new PackageEngine(ports, options);
 }
 
 /** A leave is said so often, at growing distance, since nobody acknowledges it. */
 const LEAVE_AT_MS = [0, 30, 90, 150] as const;
 
-class PackageEngine implements SwimEngine {
+class PackageEngine implements MembershipEngine {
   readonly #ports: SwimEnginePorts;
   readonly #timing: SwimTiming;
   #life: Life;
@@ -81,10 +81,9 @@ class PackageEngine implements SwimEngine {
   readonly #swim: Swim;
   readonly #intake: Intake;
   readonly #cancelProbes: Cancel;
-  /** BOUNDED: the engine's own loops, by name. */
-  readonly #loops = new Map<string, Cancel>();
-  /** BOUNDED: subscribers within this process. */
-  readonly #receivers = new Set<(event: MemberEvent) => void>();
+  readonly #loops: Loops;
+  readonly #subscribers: Subscribers;
+  readonly #others: OtherEngines;
   #phase: "new" | "running" | "leaving" | "stopped" = "new";
   #lastSpread = 0;
 
@@ -93,7 +92,10 @@ class PackageEngine implements SwimEngine {
     this.#ports = ports;
     this.#timing = timing;
     this.#life = { era: 0, incarnation: self.incarnation, boot: random.u32() };
-    const record = checkedSelf(self, this.#life);
+    const record = ownRecord(self, this.#life);
+    this.#loops = new Loops(clock, log);
+    this.#subscribers = new Subscribers(log);
+    this.#others = new OtherEngines("swim", log);
     this.#roster = new Roster(record.meta, clock.nowMs());
     this.#reconnect = new Reconnect(self.id, this.#roster, timing);
     this.#reconnect.add(targets);
@@ -105,6 +107,8 @@ class PackageEngine implements SwimEngine {
         addressOf: (peer) => this.#liveAddress(peer),
         gossip: (bytes) => this.#swim.disseminator.getUpdatesUpTo(bytes),
         receive: (from, packet) => this.#receive(from, packet),
+        isForeign: (bytes) => this.#others.isForeign(bytes),
+        foreign: (from, bytes) => this.#meetForeign(from, bytes),
       },
     );
     this.#swim = packageSwim(record, timing);
@@ -144,10 +148,10 @@ class PackageEngine implements SwimEngine {
       this.#swim.bootstrap([], (error) => (error === undefined ? resolve() : reject(error)));
     });
     const { healMs, nudgeMs, antiEntropyMs, forgetLeftMs } = this.#timing;
-    this.#every("reconnect", healMs / 4, () => this.#greetDue());
-    this.#every("nudge", nudgeMs, () => this.#nudgeSuspects());
-    this.#every("anti-entropy", antiEntropyMs, () => this.#compareViews());
-    this.#every("forget-left", forgetLeftMs / 24, () => this.#forgetLeft());
+    this.#loops.every("reconnect", healMs / 4, () => this.#greetDue());
+    this.#loops.every("nudge", nudgeMs, () => this.#nudgeSuspects());
+    this.#loops.every("anti-entropy", antiEntropyMs, () => this.#compareViews());
+    this.#loops.every("forget-left", forgetLeftMs / 24, () => this.#forgetLeft());
     this.#greetDue();
   }
 
@@ -195,12 +199,12 @@ class PackageEngine implements SwimEngine {
   }
 
   problems(): readonly MembershipProblem[] {
-    return this.#twins.problems(this.#ports.clock.nowMs());
+    const nowMs = this.#ports.clock.nowMs();
+    return [...this.#twins.problems(nowMs), ...this.#others.problems(nowMs)];
   }
 
   onEvent(receive: (event: MemberEvent) => void): Cancel {
-    this.#receivers.add(receive);
-    return () => this.#receivers.delete(receive);
+    return this.#subscribers.add(receive);
   }
 
   /** This peer's record as others are to see it. */
@@ -225,6 +229,11 @@ class PackageEngine implements SwimEngine {
     } catch (error) {
       this.#ports.log.error({ from, error: messageOf(error) }, "a membership packet failed");
     }
+  }
+
+  #meetForeign(from: HostPort, bytes: Uint8Array): void {
+    if (!this.#others.met(from, bytes, this.#ports.clock.nowMs())) return;
+    this.#exchange.send(from, null, [this.#exchange.hello(false)]);
   }
 
   #intakeEngine(): ConstructorParameters<typeof Intake>[0] {
@@ -252,17 +261,7 @@ class PackageEngine implements SwimEngine {
     const event = this.#roster.observe(record, this.#ports.clock.nowMs());
     if (record.state === "suspect") this.#suspicions.raise(id, record.refutation);
     else this.#suspicions.drop(id);
-    if (event !== undefined) this.#emit(event);
-  }
-
-  #emit(event: MemberEvent): void {
-    for (const receive of [...this.#receivers]) {
-      try {
-        receive(event);
-      } catch (error) {
-        this.#ports.log.error({ error: messageOf(error) }, "a membership subscriber failed");
-      }
-    }
+    if (event !== undefined) this.#subscribers.emit(event);
   }
 
   #spreadRefutation(record: PeerRecord): void {
@@ -339,24 +338,8 @@ class PackageEngine implements SwimEngine {
     this.#roster.forget(id);
   }
 
-  #every(name: string, periodMs: number, run: () => void): void {
-    const arm = (): void => {
-      this.#loops.set(name, this.#ports.clock.timer(`membership-${name}`, periodMs, fire));
-    };
-    const fire = (): void => {
-      arm();
-      try {
-        run();
-      } catch (error) {
-        this.#ports.log.error({ name, error: messageOf(error) }, "a membership loop failed");
-      }
-    };
-    arm();
-  }
-
   #stopLoops(): void {
-    for (const cancel of this.#loops.values()) cancel();
-    this.#loops.clear();
+    this.#loops.stop();
     this.#suspicions.clear();
     this.#cancelProbes();
   }
@@ -364,18 +347,6 @@ class PackageEngine implements SwimEngine {
   async #pause(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#ports.clock.timer("membership-leave", ms, resolve);
-    });
-  }
-}
-
-/** This peer's record, refused where others would refuse it. */
-function checkedSelf(meta: PeerMeta, { era, boot }: Life): PeerRecord {
-  try {
-    return readRecord(wireRecord({ meta, era, boot, state: "alive", refutation: 0 }), "self");
-  } catch (error) {
-    throw new TsweaveError("CONFIG", `this peer cannot be announced: ${messageOf(error)}`, {
-      hint: "see --name and --advertise",
-      cause: error,
     });
   }
 }

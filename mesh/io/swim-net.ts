@@ -7,7 +7,6 @@
  */
 import { EventEmitter } from "node:events";
 import type { MemberData } from "swim/lib/member.js";
-import { messageOf } from "../errors.ts";
 import type { AckLedger } from "../membership/ack-ledger.ts";
 import type { Sender } from "../membership/exchange.ts";
 import {
@@ -20,6 +19,7 @@ import {
   roomIn,
 } from "../membership/packet.ts";
 import type { Life } from "../membership/record.ts";
+import { Refusals } from "../membership/refusals.ts";
 import type { Cancel, Clock, Datagrams, HostPort, Log, PeerId } from "../ports.ts";
 import { recordOf } from "./swim-data.ts";
 
@@ -40,6 +40,10 @@ interface Mesh {
   /** Encoded updates that fit into so many bytes, two bytes of prefix each counted. */
   gossip(bytes: number): readonly Uint8Array[];
   receive(from: HostPort, packet: Packet): void;
+  /** Whether another engine made these bytes. */
+  isForeign(bytes: Uint8Array): boolean;
+  /** May throw on damage. */
+  foreign(from: HostPort, bytes: Uint8Array): void;
 }
 
 export class SwimNet extends EventEmitter implements Sender {
@@ -48,12 +52,13 @@ export class SwimNet extends EventEmitter implements Sender {
   #cancel: Cancel | undefined;
   /** Whose packet is being handled, and where it came from. */
   #asker: { readonly peer: PeerId; readonly from: HostPort } | undefined;
-  #refused = 0;
+  readonly #refusals: Refusals;
 
   constructor(ports: Ports, mesh: Mesh) {
     super();
     this.#ports = ports;
     this.#mesh = mesh;
+    this.#refusals = new Refusals(ports.log);
   }
 
   /** Called by the package. */
@@ -130,23 +135,16 @@ export class SwimNet extends EventEmitter implements Sender {
   #receive(from: HostPort, bytes: Uint8Array): void {
     let packet: Packet;
     try {
+      if (this.#mesh.isForeign(bytes)) {
+        this.#mesh.foreign(from, bytes);
+        return;
+      }
       packet = decodePacket(bytes);
     } catch (error) {
-      this.#refuse(from, error);
+      this.#refusals.note(from, error);
       return;
     }
     this.#mesh.receive(from, packet);
-  }
-
-  /** Damage is logged at debug, each 1000th from the first on at warn: floods stay readable. */
-  #refuse(from: HostPort, error: unknown): void {
-    const fields = { from, refused: this.#refused + 1, error: messageOf(error) };
-    if (this.#refused % 1000 === 0) {
-      this.#ports.log.warn(fields, "refused a membership packet");
-    } else {
-      this.#ports.log.debug(fields, "refused a membership packet");
-    }
-    this.#refused += 1;
   }
 }
 

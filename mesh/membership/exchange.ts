@@ -11,6 +11,7 @@ import { addressKey } from "./address.ts";
 import { encodeMessage, type Message } from "./packet.ts";
 import type { PeerRecord } from "./record.ts";
 import type { Roster } from "./roster.ts";
+import { isInBuckets } from "./view-hash.ts";
 
 export interface Sender {
   /** Sends `messages` in as few packets as hold them, each led by `prefix`. */
@@ -36,22 +37,30 @@ export class Pace {
   }
 }
 
-/** Whole lists go out in bursts of at most this many, refilled at this rate. */
-const LISTS_BURST = 256;
-const LISTS_PER_SECOND = 64;
+interface Rate {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+const LISTS: Rate = { burst: 256, perSecond: 64 };
+/** Introductions where gossip does not spread by itself: to everyone. */
+const UNLIMITED: Rate = { burst: Number.POSITIVE_INFINITY, perSecond: 0 };
 
 /** Keeps a mesh that heals or starts all at once from answering everyone with everything. */
-class ListBudget {
-  #left = LISTS_BURST;
+class Budget {
+  readonly #rate: Rate;
+  #left: number;
   #filledMs: number;
 
-  constructor(nowMs: number) {
+  constructor(rate: Rate, nowMs: number) {
+    this.#rate = rate;
+    this.#left = rate.burst;
     this.#filledMs = nowMs;
   }
 
   take(nowMs: number): boolean {
-    const earned = ((nowMs - this.#filledMs) / 1000) * LISTS_PER_SECOND;
-    this.#left = Math.min(LISTS_BURST, this.#left + earned);
+    const earned = ((nowMs - this.#filledMs) / 1000) * this.#rate.perSecond;
+    this.#left = Math.min(this.#rate.burst, this.#left + earned);
     this.#filledMs = nowMs;
     if (this.#left < 1) return false;
     this.#left -= 1;
@@ -60,15 +69,24 @@ class ListBudget {
 }
 
 export class Exchange {
-  readonly #budget: ListBudget;
+  readonly #lists: Budget;
+  readonly #introductions: Budget;
   readonly #now: () => number;
   readonly #self: () => PeerRecord;
   readonly #roster: Roster;
   readonly #net: Sender;
 
-  constructor(now: () => number, self: () => PeerRecord, roster: Roster, net: Sender) {
+  /** `introductions` bounds those where the engine's gossip reaches the others anyway. */
+  constructor(
+    now: () => number,
+    self: () => PeerRecord,
+    roster: Roster,
+    net: Sender,
+    introductions: Rate = UNLIMITED,
+  ) {
     this.#now = now;
-    this.#budget = new ListBudget(now());
+    this.#lists = new Budget(LISTS, now());
+    this.#introductions = new Budget(introductions, now());
     this.#self = self;
     this.#roster = roster;
     this.#net = net;
@@ -99,21 +117,26 @@ export class Exchange {
 
   /** Presents this peer to peers it has just learned of. */
   introduce(records: readonly PeerRecord[]): void {
-    for (const { meta } of records) this.send(meta.advertise, meta.id, [this.hello(false)]);
+    for (const { meta } of records) {
+      if (!this.#introductions.take(this.#now())) return;
+      this.send(meta.advertise, meta.id, [this.hello(false)]);
+    }
   }
 
   /**
-   * Everything known, this peer first; with `want` it asks for the other's list. When too many
-   * were sent lately, only a hello.
+   * Everything known (in the buckets of `mask`), this peer first; with `want` it asks for the
+   * other's list. When too many were sent lately, only a hello.
    */
-  sendList(to: HostPort, target: PeerId, want: boolean): void {
-    if (!this.#budget.take(this.#now())) {
+  sendList(to: HostPort, target: PeerId, want: boolean, mask?: number): void {
+    if (!this.#lists.take(this.#now())) {
       this.send(to, target, [this.hello(false)]);
       return;
     }
-    const records = [this.#self(), ...this.#roster.records()];
-    const updates = records.map((record) => encodeMessage({ type: "update", record }));
-    this.#net.send(to, target, updates, [encodeMessage({ type: "list", want })]);
+    const updates = [this.#self(), ...this.#roster.records()]
+      .filter((record) => mask === undefined || isInBuckets(record.meta.id, mask))
+      .map((record) => encodeMessage({ type: "update", record }));
+    const list: Message = { type: "list", want, ...(mask === undefined ? {} : { mask }) };
+    this.#net.send(to, target, updates, [encodeMessage(list)]);
   }
 
   send(to: HostPort, target: PeerId | null, messages: readonly Message[]): void {

@@ -74,7 +74,7 @@ export class Intake {
     const answers: Message[] = [];
     const learned: PeerRecord[] = [];
     for (const message of messages) {
-      if (message.type !== "update" && message.type !== "hello") continue;
+      if (!("record" in message)) continue;
       const { record } = message;
       if (record.meta.id === this.#engine.self().meta.id) answers.push(...this.#admitOwn(record));
       else if (this.#admit(record) && record.meta.id !== header.sender) learned.push(record);
@@ -205,7 +205,8 @@ export class Intake {
     if (!wants) return [];
     if (message.type === "hello" && exchange.agrees(message.digest)) return [exchange.hello(false)];
     if (this.#allows(message.type, header.sender)) {
-      exchange.sendList(from, header.sender, message.type === "hello");
+      const mask = message.type === "list" ? message.mask : undefined;
+      exchange.sendList(from, header.sender, message.type === "hello", mask);
     }
     return [];
   }

@@ -26,7 +26,15 @@ export interface Member extends PeerMeta {
   /** Smoothed round trip, null until measured. */
   readonly rttMs: number | null;
   readonly self: boolean;
+  /** Only of a dead member, and only where the engine tells: what the verdict rests on. */
+  readonly evidence?: Evidence;
 }
+
+/** `refused`: its host answers that the port is closed, the daemon is down; `silent`: nothing. */
+export type Evidence = "silent" | "refused";
+
+/** The engines; all peers of a mesh run the same one. */
+export type EngineName = "swim" | "native";
 
 /** An address this peer tries until it is a member: named by the operator or once known. */
 export interface Target {
@@ -42,7 +50,7 @@ export interface MemberEvent {
 
 /** What a person must look at; shown by status and doctor. */
 export interface MembershipProblem {
-  readonly code: "PEER_ID_SHARED" | "PEER_SUPERSEDED";
+  readonly code: "PEER_ID_SHARED" | "PEER_SUPERSEDED" | "ENGINE_DIFFERS";
   readonly peer: PeerId;
   readonly addresses: readonly HostPort[];
   readonly text: string;
@@ -65,4 +73,9 @@ export interface Membership {
   members(): readonly Member[];
   targets(): readonly Target[];
   onEvent(receive: (event: MemberEvent) => void): Cancel;
+}
+
+/** Membership with a word on what a person must look at. */
+export interface MembershipEngine extends Membership {
+  problems(): readonly MembershipProblem[];
 }

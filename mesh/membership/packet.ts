@@ -10,6 +10,7 @@ import { TsweaveError } from "../errors.ts";
 import type { PeerId, WireValue } from "../ports.ts";
 import { decodeWire, encodeWire } from "../wire/msgpack.ts";
 import { readArray, readBoolean, readBytes, readInteger } from "../wire/read.ts";
+import type { EngineName } from "./membership.ts";
 import {
   ERA_MAX,
   type Life,
@@ -28,9 +29,29 @@ export interface Header extends Life {
 }
 
 export type Message =
-  | { readonly type: "ping" | "ack"; readonly seq: number }
-  | { readonly type: "pingReq"; readonly seq: number; readonly destination: PeerId }
+  | {
+      readonly type: "ping" | "ack" | "nack";
+      readonly seq: number;
+      /** The sender's view, where the engine puts it on its probes. */
+      readonly digest?: Uint8Array;
+    }
+  | {
+      readonly type: "pingReq";
+      readonly seq: number;
+      readonly destination: PeerId;
+      /** How long the asker waits. */
+      readonly patienceMs?: number;
+    }
   | { readonly type: "update"; readonly record: PeerRecord }
+  /** A suspicion with the name of who failed to reach the suspect, and what was found there. */
+  | {
+      readonly type: "accuse";
+      readonly record: PeerRecord;
+      readonly accuser: PeerId;
+      readonly refused: boolean;
+    }
+  /** Hashes of a view's parts, for views too large to send whole; see roster.ts. */
+  | { readonly type: "buckets"; readonly hashes: Uint8Array }
   /** Introduces the sender; with `want` it asks for the member list if the digests differ. */
   | {
       readonly type: "hello";
@@ -38,17 +59,34 @@ export type Message =
       readonly digest: Uint8Array;
       readonly want: boolean;
     }
-  /** Marks the packet's updates as part of a whole list; with `want` it asks for one in return. */
-  | { readonly type: "list"; readonly want: boolean };
+  /**
+   * Marks the packet's updates as part of a list of the buckets in `mask`; with `want` it asks for
+   * the same part in return.
+   */
+  | { readonly type: "list"; readonly want: boolean; readonly mask?: number };
 
 export interface Packet {
   readonly header: Header;
   readonly messages: readonly Message[];
 }
 
-/** The engine's number, so that another engine's packets are told apart from damage. */
-export const ENGINE = 1;
-const KINDS = { ping: 10, pingReq: 11, hello: 12, ack: 13, update: 14, list: 15 } as const;
+/** The engines' numbers, so that another engine's packets are told apart from damage. */
+const ENGINES: Readonly<Record<EngineName, number>> = { swim: 1, native: 2 };
+const KINDS = {
+  ping: 10,
+  pingReq: 11,
+  hello: 12,
+  ack: 13,
+  update: 14,
+  list: 15,
+  nack: 16,
+  accuse: 17,
+  buckets: 18,
+} as const;
+/** Buckets of a view, the bits of a list's mask. */
+export const BUCKETS = 32;
+const BUCKET_HASH_BYTES = 4;
+const ALL_BUCKETS = 0xffff_ffff;
 const DIGEST_BYTES = 8;
 const LENGTH_BYTES = 2;
 
@@ -61,6 +99,7 @@ function fieldsOf(message: Message): readonly WireValue[] {
   switch (message.type) {
     case "ping":
     case "ack":
+    case "nack":
       return [message.seq];
     case "pingReq":
       return [message.seq, wireId(message.destination)];
@@ -69,19 +108,23 @@ function fieldsOf(message: Message): readonly WireValue[] {
     case "hello":
       return [wireRecord(message.record), message.digest, message.want];
     case "list":
-      return [message.want];
+      return message.mask === undefined ? [message.want] : [message.want, message.mask];
+    case "accuse":
+      return [wireRecord(message.record), wireId(message.accuser), message.refused];
+    case "buckets":
+      return [message.hashes];
   }
 }
 
-function encodeHeader(header: Header): Uint8Array {
+function encodeHeader(header: Header, engine: EngineName): Uint8Array {
   const target = header.target === null ? null : wireId(header.target);
   const { sender, era, incarnation, boot } = header;
-  return encodeWire([ENGINE, wireId(sender), incarnation, boot, target, era]);
+  return encodeWire([ENGINES[engine], wireId(sender), incarnation, boot, target, era]);
 }
 
 /** Bytes left for prefixed messages in a packet with this header. */
 export function roomIn(header: Header): number {
-  return PACKET_BYTES_MAX - encodeHeader(header).length - LENGTH_BYTES;
+  return PACKET_BYTES_MAX - encodeHeader(header, "swim").length - LENGTH_BYTES;
 }
 
 /** Packets of at most PACKET_BYTES_MAX that carry `messages` in order, each led by `prefix`. */
@@ -89,8 +132,9 @@ export function encodePackets(
   header: Header,
   messages: readonly Uint8Array[],
   prefix: readonly Uint8Array[] = [],
+  engine: EngineName = "swim",
 ): Uint8Array[] {
-  const head = [encodeHeader(header), ...prefix];
+  const head = [encodeHeader(header, engine), ...prefix];
   const packets: Uint8Array[] = [];
   let frames = [...head];
   let bytes = framedBytes(frames);
@@ -111,9 +155,11 @@ function framedBytes(frames: readonly Uint8Array[]): number {
   return frames.reduce((sum, frame) => sum + frame.length + LENGTH_BYTES, 0);
 }
 
-function joinFrames(frames: readonly Uint8Array[]): Uint8Array {
-  const packet = Buffer.alloc(framedBytes(frames));
-  let offset = 0;
+/** Length-prefixed frames, after `head` if there is one. */
+export function joinFrames(frames: readonly Uint8Array[], head?: Uint8Array): Uint8Array {
+  const packet = Buffer.alloc((head?.length ?? 0) + framedBytes(frames));
+  let offset = head?.length ?? 0;
+  if (head !== undefined) packet.set(head);
   for (const frame of frames) {
     offset = packet.writeUInt16BE(frame.length, offset);
     packet.set(frame, offset);
@@ -122,17 +168,40 @@ function joinFrames(frames: readonly Uint8Array[]): Uint8Array {
   return packet;
 }
 
-/** @throws TsweaveError BAD_MESSAGE */
+/** A packet of the swim engine. @throws TsweaveError BAD_MESSAGE */
 export function decodePacket(bytes: Uint8Array): Packet {
+  return decodePacketOf("swim", bytes);
+}
+
+/** A packet of the given engine. @throws TsweaveError BAD_MESSAGE, also on another engine's */
+export function decodePacketOf(engine: EngineName, bytes: Uint8Array): Packet {
   const [first, ...rest] = splitFrames(bytes);
   if (first === undefined) throw new TsweaveError("BAD_MESSAGE", "an empty packet");
-  const header = readHeader(decodeWire(first));
+  return { header: readHeader(decodeWire(first), engine), messages: readMessages(rest) };
+}
+
+/** Messages that follow one another, as after a short probe. @throws TsweaveError BAD_MESSAGE */
+export function decodeMessages(bytes: Uint8Array): Message[] {
+  return readMessages(splitFrames(bytes));
+}
+
+function readMessages(frames: readonly Uint8Array[]): Message[] {
   const messages: Message[] = [];
-  for (const frame of rest) {
+  for (const frame of frames) {
     const message = readMessage(decodeWire(frame));
     if (message !== undefined) messages.push(message);
   }
-  return { header, messages };
+  return messages;
+}
+
+/**
+ * Which engine made a packet, by the number in its header: length (2 bytes, the first 0), an array
+ * of 6 to 15 items, the number. Undefined for what is no such packet.
+ */
+export function engineOf(bytes: Uint8Array): EngineName | undefined {
+  const [lengthHigh, , array, engine] = bytes;
+  if (lengthHigh !== 0 || array === undefined || array < 0x96 || array > 0x9f) return undefined;
+  return engine === ENGINES.swim ? "swim" : engine === ENGINES.native ? "native" : undefined;
 }
 
 function splitFrames(bytes: Uint8Array): Uint8Array[] {
@@ -149,9 +218,9 @@ function splitFrames(bytes: Uint8Array): Uint8Array[] {
   return frames;
 }
 
-function readHeader(value: WireValue): Header {
+function readHeader(value: WireValue, expected: EngineName): Header {
   const [engine, sender, incarnation, boot, target, era] = readArray(value, "header", 6, 16);
-  readInteger(engine, "header.engine", ENGINE, ENGINE);
+  readInteger(engine, "header.engine", ENGINES[expected], ENGINES[expected]);
   return {
     sender: readId(sender, "header.sender"),
     era: readInteger(era, "header.era", 0, ERA_MAX),
@@ -169,6 +238,8 @@ function readMessage(value: WireValue): Message | undefined {
       return { type: "ping", seq: readInteger(fields[1], "ping.seq") };
     case KINDS.ack:
       return { type: "ack", seq: readInteger(fields[1], "ack.seq") };
+    case KINDS.nack:
+      return { type: "nack", seq: readInteger(fields[1], "nack.seq") };
     case KINDS.pingReq: {
       const seq = readInteger(fields[1], "pingReq.seq");
       return { type: "pingReq", seq, destination: readId(fields[2], "pingReq.destination") };
@@ -182,9 +253,28 @@ function readMessage(value: WireValue): Message | undefined {
         digest: readBytes(fields[2], "hello.digest", DIGEST_BYTES, DIGEST_BYTES),
         want: readBoolean(fields[3], "hello.want"),
       };
-    case KINDS.list:
-      return { type: "list", want: readBoolean(fields[1], "list.want") };
+    case KINDS.list: {
+      const list = { type: "list", want: readBoolean(fields[1], "list.want") } as const;
+      if (fields.length < 3) return list;
+      return { ...list, mask: readInteger(fields[2], "list.mask", 0, ALL_BUCKETS) };
+    }
+    case KINDS.accuse:
+      return readAccusation(fields);
+    case KINDS.buckets: {
+      const bytes = BUCKETS * BUCKET_HASH_BYTES;
+      return { type: "buckets", hashes: readBytes(fields[1], "buckets.hashes", bytes, bytes) };
+    }
     default:
       return undefined;
   }
+}
+
+function readAccusation(fields: readonly WireValue[]): Message {
+  const record = readRecord(fields[1], "accuse");
+  return {
+    type: "accuse",
+    record: { ...record, state: "suspect" },
+    accuser: readId(fields[2], "accuse.accuser"),
+    refused: readBoolean(fields[3], "accuse.refused"),
+  };
 }

@@ -10,7 +10,7 @@ import type { HostPort, PeerId } from "../ports.ts";
 import { addressKey, canonicalHost } from "./address.ts";
 import type { Target } from "./membership.ts";
 import { isLive, type Roster } from "./roster.ts";
-import { retryDelayMs, type SwimTiming } from "./timing.ts";
+import { type HealTiming, retryDelayMs } from "./timing.ts";
 
 /** Hellos of one tick, a quarter of `healMs`; one contact is enough to heal a whole partition. */
 const TARGETS_PER_TICK_MAX = 4;
@@ -32,9 +32,9 @@ export class Reconnect {
   readonly #answered = new Map<string, PeerId>();
   readonly #self: PeerId;
   readonly #roster: Roster;
-  readonly #timing: SwimTiming;
+  readonly #timing: HealTiming;
 
-  constructor(self: PeerId, roster: Roster, timing: SwimTiming) {
+  constructor(self: PeerId, roster: Roster, timing: HealTiming) {
     this.#self = self;
     this.#roster = roster;
     this.#timing = timing;
@@ -68,14 +68,14 @@ export class Reconnect {
 
   /** The addresses to say hello to now, longest due first; counts the attempts. */
   due(nowMs: number): HostPort[] {
-    const wanted = this.#wanted();
+    const candidates = this.#candidates();
     for (const key of this.#attempts.keys()) {
-      if (!wanted.has(key)) this.#attempts.delete(key);
+      if (!candidates.has(key)) this.#attempts.delete(key);
     }
     const dueMs = (key: string): number => this.#attempts.get(key)?.dueMs ?? 0;
-    const keys = [...wanted.keys()]
-      .filter((key) => dueMs(key) <= nowMs)
-      .sort((a, b) => dueMs(a) - dueMs(b));
+    const due = new Map([...candidates].filter(([key]) => dueMs(key) <= nowMs));
+    const wanted = this.#withoutTaken(due);
+    const keys = [...wanted.keys()].sort((a, b) => dueMs(a) - dueMs(b));
     const isTarget = (key: string): boolean => this.#targets.has(key);
     const now = new Set([
       ...keys.filter(isTarget).slice(0, TARGETS_PER_TICK_MAX),
@@ -90,7 +90,7 @@ export class Reconnect {
 
   /** The operator's targets, then the addresses of gone peers. */
   targets(): Target[] {
-    const wanted = this.#wanted();
+    const wanted = this.#withoutTaken(this.#candidates());
     const all = new Map([...this.#targets, ...wanted]);
     return [...all].map(([key, address]) => ({
       address,
@@ -99,17 +99,24 @@ export class Reconnect {
     }));
   }
 
-  #wanted(): Map<string, HostPort> {
-    const taken = new Set(this.#roster.live().map((record) => addressKey(record.meta.advertise)));
-    const wanted = new Map<string, HostPort>();
+  /** Targets without a live peer, addresses of gone peers. */
+  #candidates(): Map<string, HostPort> {
+    const candidates = new Map<string, HostPort>();
     for (const [key, address] of this.#targets) {
-      if (!taken.has(key) && !this.#isConnected(key)) wanted.set(key, address);
+      if (!this.#isConnected(key)) candidates.set(key, address);
     }
     for (const { meta } of this.#roster.gone()) {
       const key = addressKey(meta.advertise);
-      if (!taken.has(key) && !this.#unwanted.has(key)) wanted.set(key, meta.advertise);
+      if (!this.#unwanted.has(key)) candidates.set(key, meta.advertise);
     }
-    return wanted;
+    return candidates;
+  }
+
+  /** Drops the addresses where a live member is; looks at the members only if there is need. */
+  #withoutTaken(addresses: Map<string, HostPort>): Map<string, HostPort> {
+    if (addresses.size === 0) return addresses;
+    for (const { meta } of this.#roster.live()) addresses.delete(addressKey(meta.advertise));
+    return addresses;
   }
 
   #isConnected(key: string): boolean {

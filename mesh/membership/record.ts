@@ -6,7 +6,7 @@
  * replaces the old life at once and a cloned disk's two lives have one winner everywhere. A peer
  * that finds a later life of itself dead takes its id back with a new era.
  */
-import { TsweaveError } from "../errors.ts";
+import { messageOf, TsweaveError } from "../errors.ts";
 import type { PeerId, WireValue } from "../ports.ts";
 import { readArray, readBytes, readInteger, readString } from "../wire/read.ts";
 import { readAddress } from "./address.ts";
@@ -78,6 +78,21 @@ export function readRecord(value: WireValue | undefined, path: string): PeerReco
     state,
     refutation: readInteger(fields[7], `${path}.refutation`, 0, REFUTATION_MAX),
   };
+}
+
+/**
+ * This peer's own record, refused where others would refuse it.
+ * @throws TsweaveError CONFIG
+ */
+export function ownRecord(meta: PeerMeta, { era, boot }: Life): PeerRecord {
+  try {
+    return readRecord(wireRecord({ meta, era, boot, state: "alive", refutation: 0 }), "self");
+  } catch (error) {
+    throw new TsweaveError("CONFIG", `this peer cannot be announced: ${messageOf(error)}`, {
+      hint: "see --name and --advertise",
+      cause: error,
+    });
+  }
 }
 
 /** A peer id as 16 bytes. */

@@ -5,15 +5,18 @@
  * Law: never two records for one peer id, wherever its address moves; at most `LIMITS.peersMax`
  * records, the longest gone forgotten first, a live one never.
  */
-import { createHash } from "node:crypto";
 import { LIMITS } from "../limits.ts";
 import type { PeerId } from "../ports.ts";
-import type { Member, MemberEvent, PeerMeta } from "./membership.ts";
+import type { Evidence, Member, MemberEvent, PeerMeta } from "./membership.ts";
 import { compareLives, lifeOf, type PeerRecord } from "./record.ts";
+import { bucketOf, type RecordHash, recordHash, ViewHash } from "./view-hash.ts";
 
 interface Entry {
   readonly record: PeerRecord;
   readonly sinceMs: number;
+  /** Of a live record; what it adds to the view's hash. */
+  readonly hash: RecordHash | undefined;
+  readonly evidence: Evidence | undefined;
 }
 
 export function isLive(record: PeerRecord): boolean {
@@ -25,7 +28,10 @@ export class Roster {
   readonly #entries = new Map<PeerId, Entry>();
   readonly #self: PeerMeta;
   readonly #startedMs: number;
-  #digest: { readonly bytes: Uint8Array; readonly refutation: number } | undefined;
+  readonly #view = new ViewHash();
+  #own: { readonly record: PeerRecord; readonly hash: RecordHash } | undefined;
+  #liveCount = 0;
+  #sorted: { readonly live: PeerRecord[]; readonly gone: PeerRecord[] } | undefined;
 
   constructor(self: PeerMeta, nowMs: number) {
     this.#self = self;
@@ -37,13 +43,18 @@ export class Roster {
   }
 
   /** Records of other peers that are alive or suspect. */
-  live(): PeerRecord[] {
-    return this.records().filter(isLive);
+  live(): readonly PeerRecord[] {
+    return this.#split().live;
+  }
+
+  /** How many other peers are alive or suspect. */
+  get liveCount(): number {
+    return this.#liveCount;
   }
 
   /** Records of other peers that are dead or left. */
-  gone(): PeerRecord[] {
-    return this.records().filter((record) => !isLive(record));
+  gone(): readonly PeerRecord[] {
+    return this.#split().gone;
   }
 
   records(): PeerRecord[] {
@@ -51,15 +62,35 @@ export class Roster {
   }
 
   /** Takes over a record that was judged valid; the event to report if a visible thing changed. */
-  observe(record: PeerRecord, nowMs: number): MemberEvent | undefined {
+  observe(record: PeerRecord, nowMs: number, evidence?: Evidence): MemberEvent | undefined {
     const before = this.#entries.get(record.meta.id);
     const sameState = before?.record.state === record.state;
     const sinceMs = before !== undefined && sameState ? before.sinceMs : nowMs;
-    this.#entries.set(record.meta.id, { record, sinceMs });
-    this.#digest = undefined;
+    const hash = isLive(record) ? recordHash(record) : undefined;
+    const entry = { record, sinceMs, hash, evidence };
+    this.#replace(record.meta.id, before, entry);
     if (before !== undefined && sameState && !differs(before.record, record)) return undefined;
     const type = sameState ? "updated" : record.state;
-    return { type, member: memberOf(record, sinceMs, null) };
+    return { type, member: memberOf(entry, null) };
+  }
+
+  #replace(id: PeerId, before: Entry | undefined, after: Entry | undefined): void {
+    if (before?.hash !== undefined) this.#view.toggle(bucketOf(id), before.hash);
+    if (after?.hash !== undefined) this.#view.toggle(bucketOf(id), after.hash);
+    if (after === undefined) this.#entries.delete(id);
+    else this.#entries.set(id, after);
+    this.#liveCount += Number(after?.hash !== undefined) - Number(before?.hash !== undefined);
+    this.#sorted = undefined;
+  }
+
+  #split(): { readonly live: PeerRecord[]; readonly gone: PeerRecord[] } {
+    if (this.#sorted !== undefined) return this.#sorted;
+    const sorted = { live: [] as PeerRecord[], gone: [] as PeerRecord[] };
+    for (const { record } of this.#entries.values()) {
+      (isLive(record) ? sorted.live : sorted.gone).push(record);
+    }
+    this.#sorted = sorted;
+    return sorted;
   }
 
   /** Whom to forget so that one more fits: undefined if there is room, null if nobody can go. */
@@ -82,14 +113,13 @@ export class Roster {
   }
 
   forget(id: PeerId): void {
-    this.#entries.delete(id);
-    this.#digest = undefined;
+    this.#replace(id, this.#entries.get(id), undefined);
   }
 
   /** Self first, then by id. */
   members(rttMs: (id: PeerId) => number | null): Member[] {
     const others = [...this.#entries.values()]
-      .map(({ record, sinceMs }) => memberOf(record, sinceMs, rttMs(record.meta.id)))
+      .map((entry) => memberOf(entry, rttMs(entry.record.meta.id)))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
     const self = { ...this.#self, state: "alive", sinceMs: this.#startedMs } as const;
     return [{ ...self, rttMs: null, self: true }, ...others];
@@ -97,19 +127,28 @@ export class Roster {
 
   /** Eight bytes that are equal at two peers exactly if they hold the same live records. */
   digest(self: PeerRecord): Uint8Array {
-    if (this.#digest?.refutation === self.refutation) return this.#digest.bytes;
-    const lines = [...this.live(), self].map(
-      ({ meta, era, boot, refutation }) =>
-        `${meta.id} ${era} ${meta.incarnation} ${boot} ${refutation}`,
-    );
-    const hash = createHash("sha256").update(lines.sort().join("\n")).digest();
-    this.#digest = { bytes: hash.subarray(0, 8), refutation: self.refutation };
-    return this.#digest.bytes;
+    return this.#with(self, () => this.#view.digest());
+  }
+
+  /** The same for each of the 32 buckets, four bytes each. */
+  buckets(self: PeerRecord): Uint8Array {
+    return this.#with(self, () => this.#view.buckets());
+  }
+
+  /** Reads the view with this peer's own record in it. */
+  #with(self: PeerRecord, read: () => Uint8Array): Uint8Array {
+    if (this.#own?.record.refutation !== self.refutation || this.#own.record.era !== self.era) {
+      if (this.#own !== undefined) this.#view.toggle(bucketOf(self.meta.id), this.#own.hash);
+      this.#own = { record: self, hash: recordHash(self) };
+      this.#view.toggle(bucketOf(self.meta.id), this.#own.hash);
+    }
+    return read();
   }
 }
 
-function memberOf(record: PeerRecord, sinceMs: number, rttMs: number | null): Member {
-  return { ...record.meta, state: record.state, sinceMs, rttMs, self: false };
+function memberOf({ record, sinceMs, evidence }: Entry, rttMs: number | null): Member {
+  const member = { ...record.meta, state: record.state, sinceMs, rttMs, self: false };
+  return evidence === undefined ? member : { ...member, evidence };
 }
 
 function differs(a: PeerRecord, b: PeerRecord): boolean {

@@ -7,7 +7,15 @@
  */
 import { LIMITS } from "../limits.ts";
 
-export interface SwimTiming {
+/** How eagerly gone peers and unreached targets are greeted. */
+export interface HealTiming {
+  /** First retries of an unreached address come at a quarter of this, doubling. */
+  readonly healMs: number;
+  /** Longest wait between retries: how long a healed partition may go unnoticed by one pair. */
+  readonly healMaxMs: number;
+}
+
+export interface SwimTiming extends HealTiming {
   /** One probe each interval. Costs two packets an interval; halving it halves detection time. */
   readonly intervalMs: number;
   /** A direct probe's patience. Below the round trip every probe goes through relays in vain. */
@@ -22,10 +30,6 @@ export interface SwimTiming {
   readonly suspicionSmallMs: number;
   /** A suspect is told so at this pace: at 30 % loss 15 chances to refute all fail in 0.004 %. */
   readonly nudgeMs: number;
-  /** First retries of an unreached address come at a quarter of this, doubling. */
-  readonly healMs: number;
-  /** Longest wait between retries: how long a healed partition may go unnoticed by one pair. */
-  readonly healMaxMs: number;
   /** One comparison of the whole member list with a random member; repairs what gossip lost. */
   readonly antiEntropyMs: number;
   /** Each update rides on factor * log10(members + 1) probes; direct spreading came before. */
@@ -75,7 +79,7 @@ export function suspicionMs(timing: SwimTiming, liveMembers: number): number {
 }
 
 /** The wait after the `attempts`-th unanswered hello: heal/4, heal/2, heal, at most healMax. */
-export function retryDelayMs(timing: SwimTiming, attempts: number): number {
+export function retryDelayMs(timing: HealTiming, attempts: number): number {
   return Math.min(timing.healMaxMs, (timing.healMs / 4) * 2 ** Math.min(attempts - 1, 16));
 }
 
@@ -88,9 +92,9 @@ export function nudges(liveMembers: number, draw: number): boolean {
 }
 
 /** A timer that fires so late means that this process was paused, not that others are gone. */
-export function wasPaused(timing: SwimTiming, latenessMs: number): boolean {
+export function wasPaused(timing: { readonly intervalMs: number }, latenessMs: number): boolean {
   return latenessMs > timing.intervalMs / 4;
 }
 
 /** Packets leave room for the envelope and the seal around them. */
-export const PACKET_BYTES_MAX = LIMITS.datagramBytesMax - 64;
+export const PACKET_BYTES_MAX = LIMITS.datagramPayloadBytesMax;

@@ -1,13 +1,13 @@
 /**
- * Anti-entropy: two peers compare version vectors over a stream and send one another exactly the
- * deltas the other lacks.
+ * Anti-entropy: two peers find by 32 hashes where their version vectors differ, compare only those
+ * parts, and send one another exactly the deltas the other lacks. Two questions, four messages.
  *
  * Law: any two peers that can talk converge; at most one exchange a peer is under way.
  */
 import { messageOf } from "../errors.ts";
 import { LIMITS, TIMES } from "../limits.ts";
 import type { Cancel, Log, PeerId, WireValue } from "../ports.ts";
-import { readArray, readBoolean } from "../wire/read.ts";
+import { readArray, readBoolean, readBytes, readInteger } from "../wire/read.ts";
 import {
   type Delta,
   deltaFromWire,
@@ -18,6 +18,10 @@ import {
 } from "./messages.ts";
 import type { Replica } from "./replica.ts";
 import type { Rpc } from "./types.ts";
+import { ALL_BUCKETS, BUCKET_HASHES_BYTES, inMask, STATE_HASH_BYTES } from "./vector-hash.ts";
+
+/** Rounds of one exchange: a peer that takes nothing in must not keep this one busy. */
+const ROUNDS_MAX = 64;
 
 interface Merging {
   /** Merges and tells watchers; true when some origin's log has a gap. */
@@ -44,8 +48,8 @@ export class DigestExchange {
   start(): void {
     this.#started = true;
     this.#cancels.push(
+      this.#ports.rpc.serve("digest", async (from, body) => this.#serveDigest(from, body)),
       this.#ports.rpc.serve("sync", async (from, body) => this.#serveSync(from, body)),
-      this.#ports.rpc.serve("offer", async (from, body) => this.#serveOffer(from, body)),
     );
   }
 
@@ -68,42 +72,62 @@ export class DigestExchange {
 
   async #run(peer: PeerId): Promise<void> {
     const { rpc } = this.#ports;
-    for (let more = true; more && this.#started; ) {
-      const mine = vectorToWire(this.#replica.vector());
-      const answer = await rpc.call(peer, "sync", [mine], TIMES.streamDeadlineMs);
-      const [deltas, vector, cut] = readArray(answer, "sync answer", 3, 16);
-      const fetched = readArray(deltas, "sync deltas", 0, LIMITS.peersMax).map(deltaFromWire);
-      this.#into.merge(fetched);
+    const replica = this.#replica;
+    let more = true;
+    for (let round = 0; more && this.#started && round < ROUNDS_MAX; round += 1) {
+      const ownSeq = replica.ownSeq;
+      const question = [replica.buckets(), replica.digest()];
+      const answer = await rpc.call(peer, "digest", question, TIMES.streamDeadlineMs);
+      const [maskItem, vector] = readArray(answer, "digest answer", 2, 16);
+      const mask = readInteger(maskItem, "digest mask", 0, ALL_BUCKETS);
       const theirs = vectorFromWire(vector);
-      this.#learnFrom(peer, theirs);
-      const lacking = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax);
-      if (lacking.length > 0) {
-        await rpc.call(peer, "offer", [lacking.map(deltaToWire)], TIMES.streamDeadlineMs);
-        const own = lacking.find((delta) => delta.origin === this.#replica.self);
-        if (own !== undefined) this.#into.learn(peer, own.to);
-      }
-      more = readBoolean(cut, "sync more") && fetched.length > 0;
+      if (inMask(mask, replica.self)) this.#learnOwn(peer, theirs);
+      else this.#into.learn(peer, ownSeq);
+      if (mask === 0) return;
+      more = await this.#swap(peer, mask, theirs);
     }
   }
 
+  /** Sends what the peer lacks, takes what is lacking here; true while either has more. */
+  async #swap(peer: PeerId, mask: number, theirs: readonly VectorEntry[]): Promise<boolean> {
+    const offer = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax, mask);
+    const mine = vectorToWire(this.#replica.vector(mask));
+    const question = [mask, mine, offer.deltas.map(deltaToWire)];
+    const answer = await this.#ports.rpc.call(peer, "sync", question, TIMES.streamDeadlineMs);
+    const [deltas, moreItem] = readArray(answer, "sync answer", 2, 16);
+    const fetched = readArray(deltas, "sync deltas", 0, LIMITS.peersMax).map(deltaFromWire);
+    this.#into.merge(fetched);
+    const own = offer.deltas.find((delta) => delta.origin === this.#replica.self);
+    if (own !== undefined) this.#into.learn(peer, own.to);
+    return offer.more || (readBoolean(moreItem, "sync more") && fetched.length > 0);
+  }
+
+  #serveDigest(from: PeerId, body: WireValue): WireValue {
+    const [bucketsItem, digestItem] = readArray(body, "digest", 2, 8);
+    const buckets = readBytes(bucketsItem, "buckets", BUCKET_HASHES_BYTES, BUCKET_HASHES_BYTES);
+    const digest = readBytes(digestItem, "state", STATE_HASH_BYTES, STATE_HASH_BYTES);
+    const mask = this.#replica.differing(buckets, digest);
+    if (!inMask(mask, this.#replica.self)) this.#into.learn(from, this.#replica.ownSeq);
+    return [mask, vectorToWire(this.#replica.vector(mask))];
+  }
+
   #serveSync(from: PeerId, body: WireValue): WireValue {
-    const theirs = vectorFromWire(readArray(body, "sync", 1, 8)[0]);
-    this.#learnFrom(from, theirs);
-    const deltas = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax);
-    const all = this.#replica.originsAhead(theirs);
-    return [deltas.map(deltaToWire), vectorToWire(this.#replica.vector()), deltas.length < all];
+    const [maskItem, vector, offered] = readArray(body, "sync", 3, 8);
+    const mask = readInteger(maskItem, "sync mask", 0, ALL_BUCKETS);
+    const theirs = vectorFromWire(vector);
+    const deltas = readArray(offered, "sync offer", 0, LIMITS.peersMax).map(deltaFromWire);
+    // Of a bucket that the mask leaves out nothing is known now: it was equal a while ago.
+    if (inMask(mask, this.#replica.self)) this.#learnOwn(from, theirs);
+    if (this.#into.merge(deltas)) this.with(from);
+    const answer = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax, mask);
+    return [answer.deltas.map(deltaToWire), answer.more];
   }
 
-  #serveOffer(from: PeerId, body: WireValue): WireValue {
-    const offered = readArray(readArray(body, "offer", 1, 8)[0], "offer", 0, LIMITS.peersMax);
-    if (this.#into.merge(offered.map(deltaFromWire))) this.with(from);
-    return null;
-  }
-
-  #learnFrom(peer: PeerId, theirs: readonly VectorEntry[]): void {
-    const { self, ownIncarnation, ownSeq } = this.#replica;
+  /** What a peer's entries tell of how far it holds this peer's own log. */
+  #learnOwn(peer: PeerId, theirs: readonly VectorEntry[]): void {
+    const { self, ownIncarnation } = this.#replica;
     const mine = theirs.find((entry) => entry.origin === self);
-    if (mine?.incarnation !== ownIncarnation || mine.seq > ownSeq) return;
+    if (mine?.incarnation !== ownIncarnation || mine.seq > this.#replica.ownSeq) return;
     this.#into.learn(peer, mine.seq);
   }
 }

@@ -24,6 +24,10 @@ export interface Delta {
   readonly to: number;
   readonly whole: boolean;
   readonly rows: readonly WireRow[];
+  /** Of a whole log: tombstones up to here are left out. */
+  readonly floor?: number;
+  /** Of a whole log: its rows are forgotten, this only says how far it went. */
+  readonly hollow?: boolean;
 }
 
 /** How far a replica has an origin's log. */
@@ -32,6 +36,12 @@ export interface VectorEntry {
   readonly incarnation: number;
   readonly seq: number;
 }
+
+/**
+ * Rows of one origin with its tombstones; twice as many of those as an origin keeps, because a
+ * receiver drops its own later.
+ */
+export const ROWS_HELD_MAX = LIMITS.rowsPerOriginMax + 2 * LIMITS.tombstonesMax;
 
 const PEER_ID = /^[0-9a-f]{32}$/;
 const TABLE = /^[a-z-]{1,16}$/;
@@ -48,7 +58,7 @@ export function peerIdBytes(id: PeerId): Uint8Array {
 }
 
 export function deltaToWire(delta: Delta): WireValue {
-  return [
+  const wire: WireValue[] = [
     peerIdBytes(delta.origin),
     delta.incarnation,
     delta.from,
@@ -56,11 +66,13 @@ export function deltaToWire(delta: Delta): WireValue {
     delta.whole,
     delta.rows.map((row) => [row.table, row.key, row.seq, row.bytes]),
   ];
+  if (delta.whole) wire.push(delta.floor ?? delta.to, delta.hollow === true);
+  return wire;
 }
 
 /** @throws TsweaveError BAD_MESSAGE */
 export function deltaFromWire(value: WireValue | undefined): Delta {
-  const [origin, incarnation, from, to, whole, rows] = readArray(value, "delta", 6, 16);
+  const [origin, incarnation, from, to, whole, rows, ...wholly] = readArray(value, "delta", 6, 16);
   const delta = {
     origin: readPeerId(origin, "delta.origin"),
     incarnation: readInteger(incarnation, "delta.incarnation", 1),
@@ -68,8 +80,10 @@ export function deltaFromWire(value: WireValue | undefined): Delta {
     to: readInteger(to, "delta.to"),
     whole: readBoolean(whole, "delta.whole"),
   };
-  const most = LIMITS.rowsPerOriginMax + 2 * LIMITS.tombstonesMax;
-  return { ...delta, rows: readArray(rows, "delta.rows", 0, most).map(rowFromWire) };
+  const read = readArray(rows, "delta.rows", 0, ROWS_HELD_MAX).map(rowFromWire);
+  if (!delta.whole) return { ...delta, rows: read };
+  const floor = readInteger(wholly[0], "delta.floor", 0, delta.to);
+  return { ...delta, rows: read, floor, hollow: readBoolean(wholly[1], "delta.hollow") };
 }
 
 function rowFromWire(value: WireValue): WireRow {

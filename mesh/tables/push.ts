@@ -1,5 +1,5 @@
 /**
- * Cutting a delta into datagrams: the eager road of a fresh row.
+ * The datagrams of the tables, and cutting a delta into them: the eager road of a fresh row.
  *
  * Law: each piece covers a contiguous run of sequence numbers, so a receiver that misses one
  * notices the gap. A row too large for a datagram is left to the digest exchange.
@@ -16,58 +16,162 @@ import {
   readPeerId,
   type WireRow,
 } from "./messages.ts";
+import { STATE_HASH_BYTES } from "./vector-hash.ts";
 
-/** Envelope, sender, delta header and msgpack framing around the rows of a piece. */
-const OVERHEAD_BYTES = 80;
+/** Sender, delta header, a relay's range and msgpack framing around the rows. */
+const OVERHEAD_BYTES = 120;
 /** msgpack framing, table name and sequence number of one row. */
 const ROW_OVERHEAD_BYTES = 32;
+/** A longer push is cheaper as one stream exchange. */
+const PIECES_MAX = 8;
 
-/** What a tables datagram says. */
-export type TablesMessage =
-  | { readonly type: "push"; readonly sender: PeerId; readonly delta: Delta }
-  | {
-      readonly type: "ack";
-      readonly sender: PeerId;
-      readonly incarnation: number;
-      readonly seq: number;
-    }
-  | { readonly type: "digest"; readonly sender: PeerId; readonly hash: Uint8Array };
+/** Bytes that stand for a peer in a cover: a range has some dozens of peers. */
+const MARK_BYTES = 4;
 
-const CODES = { push: 1, ack: 2, digest: 3 } as const;
-
-export function encodeTablesMessage(message: TablesMessage): Uint8Array {
-  const head: WireValue[] = [CODES[message.type], peerIdBytes(message.sender)];
-  if (message.type === "push") return encodeWire([...head, deltaToWire(message.delta)]);
-  if (message.type === "ack") return encodeWire([...head, message.incarnation, message.seq]);
-  return encodeWire([...head, message.hash]);
+/** A run of peer ids in sorted order, around the end where `first` is greater than `last`. */
+export interface IdRange {
+  readonly first: PeerId;
+  readonly last: PeerId;
 }
 
-/** @throws TsweaveError BAD_MESSAGE */
-export function readTablesMessage(value: WireValue): TablesMessage {
-  const [code, senderBytes, first, second] = readArray(value, "tables message", 3, 16);
-  const sender = readPeerId(senderBytes, "sender");
-  switch (readInteger(code, "message code", 1, 3)) {
-    case CODES.push:
-      return { type: "push", sender, delta: deltaFromWire(first) };
-    case CODES.ack: {
-      const incarnation = readInteger(first, "ack.incarnation", 1);
-      return { type: "ack", sender, incarnation, seq: readInteger(second, "ack.seq") };
+/** Rows for the receiver. */
+export interface Push {
+  readonly type: "push";
+  readonly sender: PeerId;
+  readonly delta: Delta;
+}
+
+/** Rows for the receiver and for every peer it knows in a range of ids. */
+export interface Relay {
+  readonly type: "relay";
+  readonly sender: PeerId;
+  readonly delta: Delta;
+  readonly range: IdRange;
+}
+
+/** How far the sender holds the log of `origin`. */
+export interface Ack {
+  readonly type: "ack";
+  readonly sender: PeerId;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly origin: PeerId;
+}
+
+/** The head of a range says who in it holds the origin's log up to `seq`. */
+export interface Cover {
+  readonly type: "cover";
+  readonly sender: PeerId;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly range: IdRange;
+  readonly marks: Uint8Array;
+}
+
+/** The sender's state hash. */
+interface Digest {
+  readonly type: "digest";
+  readonly sender: PeerId;
+  readonly hash: Uint8Array;
+}
+
+/** What a tables datagram says. */
+export type TablesMessage = Push | Relay | Ack | Cover | Digest;
+
+const CODES = { push: 1, ack: 2, digest: 3, relay: 4, cover: 5 } as const;
+
+/** `to` is the peer it is for: an ack of that peer's own log need not name the origin. */
+export function encodeTablesMessage(message: TablesMessage, to?: PeerId): Uint8Array {
+  const head: WireValue[] = [CODES[message.type], peerIdBytes(message.sender)];
+  switch (message.type) {
+    case "push":
+      return encodeWire([...head, deltaToWire(message.delta)]);
+    case "relay":
+      return encodeWire([...head, deltaToWire(message.delta), ...rangeToWire(message.range)]);
+    case "ack": {
+      const body = [...head, message.incarnation, message.seq];
+      return encodeWire(message.origin === to ? body : [...body, peerIdBytes(message.origin)]);
     }
-    default:
-      return { type: "digest", sender, hash: readBytes(first, "digest", 8, 8) };
+    case "cover": {
+      const { incarnation, seq, range, marks } = message;
+      return encodeWire([...head, incarnation, seq, ...rangeToWire(range), marks]);
+    }
+    case "digest":
+      return encodeWire([...head, message.hash]);
   }
 }
 
-/** The delta in datagram-sized pieces, or undefined when a row does not fit in one. */
+/**
+ * `self` is the reader: an ack that names no origin is about its log.
+ * @throws TsweaveError BAD_MESSAGE
+ */
+export function readTablesMessage(value: WireValue, self: PeerId): TablesMessage {
+  const [code, senderBytes, ...body] = readArray(value, "tables message", 3, 16);
+  const sender = readPeerId(senderBytes, "sender");
+  const type = readInteger(code, "message code", 1, 5);
+  if (type === CODES.digest) {
+    const hash = readBytes(body[0], "digest", STATE_HASH_BYTES, STATE_HASH_BYTES);
+    return { type: "digest", sender, hash };
+  }
+  if (type === CODES.push) return { type: "push", sender, delta: deltaFromWire(body[0]) };
+  if (type === CODES.relay) {
+    const range = rangeFromWire(body[1], body[2]);
+    return { type: "relay", sender, delta: deltaFromWire(body[0]), range };
+  }
+  const incarnation = readInteger(body[0], "incarnation", 1);
+  const seq = readInteger(body[1], "seq");
+  if (type === CODES.ack) {
+    const origin = body[2] === undefined ? self : readPeerId(body[2], "ack.origin");
+    return { type: "ack", sender, incarnation, seq, origin };
+  }
+  const marks = readBytes(body[4], "cover.marks", 0, LIMITS.datagramBytesMax);
+  const range = rangeFromWire(body[2], body[3]);
+  return { type: "cover", sender, incarnation, seq, range, marks };
+}
+
+function rangeToWire(range: IdRange): WireValue[] {
+  return [peerIdBytes(range.first), peerIdBytes(range.last)];
+}
+
+function rangeFromWire(first: WireValue | undefined, last: WireValue | undefined): IdRange {
+  return { first: readPeerId(first, "range.first"), last: readPeerId(last, "range.last") };
+}
+
+/** Whether an id lies in a range of ids. */
+export function inRange({ first, last }: IdRange, id: PeerId): boolean {
+  return first <= last ? first <= id && id <= last : first <= id || id <= last;
+}
+
+/** The marks of several peers, four bytes each. */
+export function marksOf(peers: readonly PeerId[]): Uint8Array {
+  return Buffer.concat(peers.map(markOf));
+}
+
+/** A test for the peers that marks name: a false yes is as likely as two ids that agree. */
+export function markReader(marks: Uint8Array): (peer: PeerId) => boolean {
+  const known = new Set<string>();
+  for (let at = 0; at < marks.length; at += MARK_BYTES) {
+    known.add(Buffer.from(marks.subarray(at, at + MARK_BYTES)).toString("hex"));
+  }
+  return (peer) => known.has(markOf(peer).toString("hex"));
+}
+
+/** The last bytes of an id: ids are random. */
+function markOf(peer: PeerId): Buffer {
+  return Buffer.from(peer.slice(-2 * MARK_BYTES), "hex");
+}
+
+/** The delta in a few datagram-sized pieces, or undefined when only a stream carries it. */
 export function pieces(delta: Delta): Delta[] | undefined {
-  const room = LIMITS.datagramBytesMax - OVERHEAD_BYTES;
+  if (delta.whole) return undefined;
+  const room = LIMITS.datagramPayloadBytesMax - OVERHEAD_BYTES;
   const cut: Delta[] = [];
   let rows: WireRow[] = [];
   let from = delta.from;
   let bytes = 0;
   for (const row of delta.rows) {
     const size = ROW_OVERHEAD_BYTES + Buffer.byteLength(row.key) + (row.bytes?.length ?? 0);
-    if (size > room) return undefined;
+    if (size > room || cut.length >= PIECES_MAX) return undefined;
     if (bytes + size > room) {
       const to = rows.at(-1)?.seq ?? from;
       cut.push({ ...delta, from, to, rows });

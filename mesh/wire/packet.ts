@@ -1,45 +1,74 @@
 /**
- * The envelope of every datagram: two magic bytes, the protocol version, the kind. One socket
- * carries membership and tables; each sees only its own packets.
+ * One socket carries membership and tables; each sees only its own packets, in an encrypted mesh
+ * after the seal was opened.
  *
- * Law: packets of another version or kind are counted and dropped, never guessed at.
+ * Law: packets of another version or kind are counted and dropped, never guessed at. A sealed
+ * packet in a plain mesh, or the reverse, is told to both sides.
  */
-import type { Cancel, Datagrams, HostPort, Log } from "../ports.ts";
+import type { Cancel, Clock, Datagrams, HostPort, Log, Random } from "../ports.ts";
+import {
+  ENVELOPE_BYTES,
+  envelope,
+  KINDS,
+  kindOf,
+  PROTOCOL_VERSION,
+  SEALED_BIT,
+} from "./envelope.ts";
+import type { Seal } from "./seal.ts";
+import { SealGate } from "./seal-gate.ts";
+import { noticeFor, readNotice, type Strangers } from "./seal-strangers.ts";
 
-/** Changes only when old peers could not even ignore what new ones send. */
-export const PROTOCOL_VERSION = 1;
+export type ChannelKind = "membership" | "tables";
 
-const MAGIC = [0x74, 0x77] as const;
-const HEADER_BYTES = 4;
-const KINDS = { membership: 1, tables: 2 } as const;
-
-export type ChannelKind = keyof typeof KINDS;
+interface ChannelPorts {
+  readonly datagrams: Datagrams;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly strangers: Strangers;
+  /** Undefined in a plain mesh. */
+  readonly seal: Seal | undefined;
+}
 
 /** Sorts arriving packets by kind; each channel is a Datagrams port of its own. */
 export class PacketChannels {
-  readonly #datagrams: Datagrams;
-  readonly #log: Log;
+  readonly #ports: ChannelPorts;
   /** BOUNDED: one receiver a kind. */
   readonly #receivers = new Map<number, (from: HostPort, packet: Uint8Array) => void>();
   readonly #cancel: Cancel;
   /** Packets dropped for a wrong header; the version of the last one, for status. */
   readonly dropped = { count: 0, lastVersion: PROTOCOL_VERSION as number };
 
-  constructor(datagrams: Datagrams, log: Log) {
-    this.#datagrams = datagrams;
-    this.#log = log;
-    this.#cancel = datagrams.onPacket((from, packet) => this.#receive(from, packet));
+  constructor(ports: ChannelPorts) {
+    this.#ports = ports;
+    const { datagrams, seal } = ports;
+    const gate =
+      seal === undefined
+        ? undefined
+        : new SealGate({
+            ...ports,
+            seal,
+            send: (to, packet) => datagrams.send(to, packet),
+            deliver: (from, kind, payload) => this.#receivers.get(kind)?.(from, payload),
+          });
+    this.#cancel = datagrams.onPacket((from, packet) => {
+      if (kindOf(packet) === undefined) this.#dropForeign(from, packet);
+      else if (gate !== undefined) gate.receive(from, packet);
+      else this.#receivePlain(from, packet);
+    });
   }
 
   channel(kind: ChannelKind): Datagrams {
     const code = KINDS[kind];
+    const { datagrams, seal } = this.#ports;
     return {
-      local: this.#datagrams.local,
+      local: datagrams.local,
       send: (to, payload) => {
-        const packet = new Uint8Array(HEADER_BYTES + payload.length);
-        packet.set([...MAGIC, PROTOCOL_VERSION, code]);
-        packet.set(payload, HEADER_BYTES);
-        this.#datagrams.send(to, packet);
+        const packet =
+          seal === undefined
+            ? Buffer.concat([envelope(code), payload])
+            : seal.seal("datagram", code, payload);
+        datagrams.send(to, packet);
       },
       onPacket: (receive) => {
         this.#receivers.set(code, receive);
@@ -55,17 +84,34 @@ export class PacketChannels {
     this.#cancel();
   }
 
-  #receive(from: HostPort, packet: Uint8Array): void {
-    const [magic0, magic1, version, code] = packet;
-    if (magic0 === MAGIC[0] && magic1 === MAGIC[1] && version === PROTOCOL_VERSION) {
-      const receive = this.#receivers.get(code ?? 0);
-      if (receive !== undefined) {
-        receive(from, packet.subarray(HEADER_BYTES));
-        return;
-      }
-    }
+  #receivePlain(from: HostPort, packet: Uint8Array): void {
+    const kind = kindOf(packet) ?? 0;
+    const receive = this.#receivers.get(kind);
+    if (receive !== undefined) receive(from, packet.subarray(ENVELOPE_BYTES));
+    else if (kind === KINDS.notice) this.#takeNotice(from, packet);
+    else if ((kind & SEALED_BIT) !== 0) this.#refuseSealed(from, packet);
+    else this.dropped.count += 1;
+  }
+
+  #refuseSealed(from: HostPort, packet: Uint8Array): void {
+    const { strangers, datagrams } = this.#ports;
+    this.dropped.count += 1;
+    if (!strangers.meet(from, "sealed")) return;
+    const notice = noticeFor(packet, "plain");
+    if (notice !== undefined) datagrams.send(from, notice);
+  }
+
+  #takeNotice(from: HostPort, packet: Uint8Array): void {
+    if (readNotice(packet)?.why === "sealed") this.#ports.strangers.meet(from, "sealed");
+  }
+
+  #dropForeign(from: HostPort, packet: Uint8Array): void {
+    const version = packet[2];
     if (this.dropped.count === 0 || version !== this.dropped.lastVersion) {
-      this.#log.warn({ from, version: version ?? null }, "dropping packets of another protocol");
+      this.#ports.log.warn(
+        { from, version: version ?? null },
+        "dropping packets of another protocol",
+      );
     }
     this.dropped.count += 1;
     this.dropped.lastVersion = version ?? 0;

@@ -14,7 +14,7 @@ import { type Batch, FILTER_KEYS, render } from "../render.ts";
 import { emptyObservation, type ObservedNetwork, type Scope, type Step, VXLAN } from "../state.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, type Run, run } from "./exec.ts";
-import { Monitors } from "./monitor.ts";
+import { inodeOf, Monitors } from "./monitor.ts";
 
 const NETNS_DIR = "/run/netns";
 const NSFS_MAGIC = 0x6e736673;
@@ -34,21 +34,28 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
   readonly #run: Run = run;
   readonly #prefix: readonly string[];
   readonly #monitors: Monitors;
+  readonly #log: Log;
   /** What `ip` calls the host's namespace when it works inside another. */
   readonly hostNetns: string;
 
   constructor(options: LinuxKernelOptions) {
     this.#prefix = options.prefix ?? [];
     this.hostNetns = options.hostNetns ?? `/proc/${process.pid}/ns/net`;
+    this.#log = options.log;
     this.#monitors = new Monitors(options.log);
   }
 
-  /** Reads one namespace: three short processes side by side. Throws `COMMAND_FAILED`. */
+  /**
+   * Reads one namespace: three short processes side by side. One whose name was taken away gets
+   * it back first. Throws `COMMAND_FAILED`.
+   */
   async observe(scope: Scope): Promise<ObservedNetwork> {
     const { netns } = scope;
+    await this.#reclaim(netns);
     const state = await netnsState(netns);
     if (state !== "present") return emptyObservation(netns, state);
-    this.#monitors.watch(netns);
+    const inode = await inodeOf(`${NETNS_DIR}/${netns}`);
+    if (inode !== undefined) this.#monitors.watch(netns, inode);
     const keys = FILTER_KEYS.map((key) => `/proc/sys/${key.replaceAll(".", "/")}`);
     const ipArgv = ["ip", "-n", netns, "-j", "-d", "-force", "-batch", "-"];
     const enter = ["nsenter", `--net=${NETNS_DIR}/${netns}`];
@@ -68,6 +75,27 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     });
   }
 
+  /**
+   * After `ip netns del` the namespace lives on without a name while its monitor runs, with every
+   * container still plugged in: naming it again loses nothing, a new one would cut them off.
+   */
+  async #reclaim(netns: string): Promise<void> {
+    const inode = await inodeOf(`${NETNS_DIR}/${netns}`);
+    if (!this.#monitors.strayed(netns, inode)) return;
+    const pid = await this.#monitors.holder(netns);
+    if (pid !== undefined && (await this.#nameAgain(netns, pid))) return;
+    await this.#monitors.unwatch(netns);
+  }
+
+  async #nameAgain(netns: string, pid: number): Promise<boolean> {
+    await this.#run(["ip", "netns", "del", netns], { tolerant: true });
+    const argv = ["ip", "netns", "attach", netns, String(pid)];
+    const { exitCode, stderr } = await this.#run(argv, { tolerant: true });
+    if (exitCode === 0) this.#log.warn({ netns }, "a namespace lost its name and has it again");
+    else this.#log.error({ netns, stderr }, "a namespace lost its name: a new one is built");
+    return exitCode === 0;
+  }
+
   /** Applies in order; table entries of `ip` and `bridge` run side by side. */
   async apply(steps: readonly Step[]): Promise<readonly StepFailure[]> {
     for (const step of steps) {
@@ -77,6 +105,10 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     for (const group of parallelGroups(render(steps, this.hostNetns))) {
       const runs = group.map((batch) => runBatch(this.#run, this.#prefix, batch));
       for (const failed of await Promise.all(runs)) failures.push(...failed);
+    }
+    // An observation that ran meanwhile may have begun to watch what is gone now.
+    for (const step of steps) {
+      if (step.kind === "netns-del") await this.#monitors.unwatch(step.netns);
     }
     return failures;
   }

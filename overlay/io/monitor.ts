@@ -1,11 +1,14 @@
 /**
- * One `ip monitor` per overlay namespace, as a source of "look again" hints.
+ * One `ip monitor` per overlay namespace, as a source of "look again" hints, and as what keeps the
+ * namespace when somebody deletes its name: the containers stay plugged into it, its VNI and port
+ * stay taken, and it can be named again.
  *
  * Law: its text is never parsed for truth (it is not JSON, and events can be lost); the process
  * dies with the daemon, also on kill -9 (setpriv --pdeathsig), and is restarted when it dies
  * alone. It pins its namespace, so it is stopped before the namespace is removed.
  */
 
+import { stat } from "node:fs/promises";
 import { execa } from "execa";
 import type { Cancel, Log } from "../../mesh/index.ts";
 import { toolEnv } from "./exec.ts";
@@ -16,20 +19,31 @@ const RESTART_MS_MAX = 30_000;
 const LINE_CHARS_MAX = 4096;
 
 export class NetnsMonitor {
+  /** Inode of the namespace that it was started for. */
+  readonly inode: number;
   readonly #netns: string;
   readonly #notify: () => void;
   readonly #log: Log;
   #stopChild: (() => void) | undefined;
+  #pid: number | undefined;
   #ended: Promise<void> = Promise.resolve();
   #restart: NodeJS.Timeout | undefined;
   #failures = 0;
   #stopped = false;
 
-  constructor(netns: string, notify: () => void, log: Log) {
+  constructor(netns: string, inode: number, notify: () => void, log: Log) {
     this.#netns = netns;
+    this.inode = inode;
     this.#notify = notify;
     this.#log = log;
     this.#start();
+  }
+
+  /** The process, if it is in the namespace now: a moment after its start it is not there yet. */
+  async holder(): Promise<number | undefined> {
+    const pid = this.#pid;
+    if (pid === undefined) return undefined;
+    return (await inodeOf(`/proc/${pid}/ns/net`)) === this.inode ? pid : undefined;
   }
 
   /** Ends the process and waits until it is gone. Idempotent. */
@@ -50,6 +64,7 @@ export class NetnsMonitor {
       extendEnv: false,
       env: toolEnv(),
     });
+    this.#pid = child.pid;
     this.#stopChild = () => child.kill("SIGKILL");
     this.#read(child.stdout);
     this.#ended = child.then((result) => this.#exited(result.shortMessage ?? "ended"));
@@ -66,6 +81,7 @@ export class NetnsMonitor {
   }
 
   #exited(reason: string): void {
+    this.#pid = undefined;
     if (this.#stopped) return;
     const delayMs = Math.min(RESTART_MS * 2 ** this.#failures++, RESTART_MS_MAX);
     this.#log.debug({ netns: this.#netns, reason, delayMs }, "monitor ended; restarting");
@@ -101,13 +117,27 @@ export class Monitors {
     return () => this.#receivers.delete(notify);
   }
 
-  /** Starts a monitor where none runs; without a subscriber none is needed. */
-  watch(netns: string): void {
+  /**
+   * Starts a monitor where none runs, for the namespace with this inode; without a subscriber
+   * none is needed.
+   */
+  watch(netns: string, inode: number): void {
     if (this.#receivers.size === 0 || this.#byNetns.has(netns)) return;
     const notify = () => {
       for (const receive of this.#receivers) receive();
     };
-    this.#byNetns.set(netns, new NetnsMonitor(netns, notify, this.#log));
+    this.#byNetns.set(netns, new NetnsMonitor(netns, inode, notify, this.#log));
+  }
+
+  /** Whether the monitored namespace is not the one with this inode, which is what has its name. */
+  strayed(netns: string, inode: number | undefined): boolean {
+    const monitor = this.#byNetns.get(netns);
+    return monitor !== undefined && monitor.inode !== inode;
+  }
+
+  /** A process that keeps the monitored namespace. */
+  async holder(netns: string): Promise<number | undefined> {
+    return await this.#byNetns.get(netns)?.holder();
   }
 
   async unwatch(netns: string): Promise<void> {
@@ -119,5 +149,14 @@ export class Monitors {
   async close(): Promise<void> {
     this.#receivers.clear();
     await Promise.all([...this.#byNetns.keys()].map((netns) => this.unwatch(netns)));
+  }
+}
+
+/** Inode of a namespace's file; undefined when there is none. */
+export async function inodeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).ino;
+  } catch {
+    return undefined; // No such process or name any more: no inode is the answer.
   }
 }

@@ -11,6 +11,7 @@ import type {
   MemberState,
   Membership,
   PeerMeta,
+  Streams,
 } from "../../mesh/index.ts";
 import { LiveNetwork } from "../lib/live-network.ts";
 
@@ -22,8 +23,18 @@ export interface EngineUnderTest {
   readonly suspicionMs: number;
   /** Longest wait between retries of an unreached address. */
   readonly healMaxMs: number;
-  create(datagrams: Datagrams, self: PeerMeta, targets: readonly HostPort[]): Membership;
+  create(
+    datagrams: Datagrams,
+    self: PeerMeta,
+    targets: readonly HostPort[],
+    streams: Pick<Streams, "probe">,
+  ): Membership;
+  /** What the engine cannot do, with the reason; those parts of the contract are skipped. */
+  readonly lacks?: Partial<Record<Lack, string>>;
 }
+
+/** Parts of the contract that an engine may lack by name. */
+export type Lack = "closed port" | "lone accuser";
 
 export interface Peer {
   readonly meta: PeerMeta;
@@ -51,6 +62,8 @@ export async function until(what: string, ms: number, holds: () => boolean): Pro
 export class Mesh {
   readonly network: LiveNetwork;
   readonly peers: Peer[] = [];
+  /** Hosts that refuse connections; all others are silent. */
+  readonly closed = new Set<string>();
   readonly #engine: EngineUnderTest;
 
   constructor(engine: EngineUnderTest, seed = 1) {
@@ -70,7 +83,9 @@ export class Mesh {
       advertise: addressOf(changes.address ?? index),
     };
     const datagrams = this.network.datagrams(meta.advertise);
-    const engine = this.#engine.create(datagrams, meta, targets.map(addressOf));
+    const engine = this.#engine.create(datagrams, meta, targets.map(addressOf), {
+      probe: async ({ host }) => (this.closed.has(host) ? "refused" : "silent"),
+    });
     const peer: Peer = { meta, engine, events: [] };
     engine.onEvent((event) => peer.events.push(event));
     this.peers.push(peer);
@@ -102,8 +117,9 @@ export function stateAt(peer: Peer, other: Peer): MemberState | undefined {
 }
 
 export function membershipContract(engine: EngineUnderTest): void {
-  const check: Check = (what, run) => {
-    test(`${engine.name}: ${what}`, async () => {
+  const check: Check = (what, run, part) => {
+    const skip = part === undefined ? false : (engine.lacks?.[part] ?? false);
+    test(`${engine.name}: ${what}`, { skip }, async () => {
       const mesh = new Mesh(engine);
       try {
         await run(mesh);
@@ -117,6 +133,45 @@ export function membershipContract(engine: EngineUnderTest): void {
   checkPartition(check, engine);
   checkLives(check, engine);
   checkLoss(check, engine);
+  checkEvidence(check, engine);
+}
+
+/** What tells a dead daemon from a dead host, and a deaf accuser from a dead mesh. */
+function checkEvidence(check: Check, engine: EngineUnderTest): void {
+  const closed = "a closed port is known at once, by all, and told apart from silence";
+  const closing = async (mesh: Mesh): Promise<void> => {
+    const [a, b, ...rest] = await mesh.joined(6);
+    assert.ok(a && b);
+    await sleep(10 * engine.intervalMs);
+    mesh.closed.add(a.meta.advertise.host);
+    await a.engine.stop();
+    await until("dead", 3 * engine.intervalMs, () => mesh.allSee([b, ...rest], "dead", [a]));
+    const evidence = (peer: Peer) => peer.engine.members().find(({ id }) => id === a.meta.id);
+    assert.ok([b, ...rest].every((peer) => evidence(peer)?.evidence === "refused"));
+    await b.engine.stop();
+    await until("dead", verdictMsOf(engine), () => mesh.allSee(rest, "dead", [b]));
+    const silent = rest[0]?.engine.members().find(({ id }) => id === b.meta.id);
+    assert.equal(silent?.evidence, "silent");
+  };
+  check(closed, closing, "closed port");
+
+  const alone = "a peer that alone hears nobody buries nobody while a small cut would be over";
+  const deafened = async (mesh: Mesh): Promise<void> => {
+    const [deaf, ...rest] = await mesh.joined(6);
+    assert.ok(deaf);
+    mesh.network.partition(
+      [deaf.meta.advertise.host],
+      rest.map(({ meta }) => meta.advertise.host),
+    );
+    await until("dead at the others", verdictMsOf(engine), () => mesh.allSee(rest, "dead", [deaf]));
+    await sleep(engine.suspicionMs);
+    mesh.network.heal();
+    await until("healed", engine.healMaxMs + 10 * engine.intervalMs, () =>
+      mesh.allSee([deaf, ...rest], "alive"),
+    );
+    assert.ok(!deaf.events.some((event) => event.type === "dead"));
+  };
+  check(alone, deafened, "lone accuser");
 }
 
 /** Ten rounds to the first failed probe, the probe itself, the suspicion. */
@@ -230,7 +285,7 @@ function checkLives(check: Check, engine: EngineUnderTest): void {
 
 const sameId = (event: MemberEvent) => (peer: Peer) => peer.meta.id === event.member.id;
 
-type Check = (what: string, run: (mesh: Mesh) => Promise<void>) => void;
+type Check = (what: string, run: (mesh: Mesh) => Promise<void>, part?: Lack) => void;
 
 function checkJoins(check: Check, { intervalMs, healMaxMs }: EngineUnderTest): void {
   check("five peers started together join", async (mesh) => {

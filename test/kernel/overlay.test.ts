@@ -178,6 +178,23 @@ test("drift is repaired soon after the hint, long before the interval", async ()
   assert.deepEqual(h1.reconciler.status().unplugged, []);
 });
 
+test("a namespace whose name somebody deletes has it again, and its containers lose nothing", async () => {
+  const [h1] = hosts();
+  const [web = ""] = containers;
+  const netns = overlayNetns(h1);
+  const inode = async () => await sh(`stat -c %i /run/netns/${netns}`);
+  const before = await inode();
+  for (const spoil of [["del"], ["del", "add"]]) {
+    for (const verb of spoil) await sh(`ip netns ${verb} ${netns}`);
+    assert.ok(await ping(web, DB.ip), "the data path does not need the name");
+    await h1.reconciler.flush();
+    assert.equal(await inode(), before, spoil.join());
+    assert.equal(h1.reconciler.status().inSync, true, String(h1.reconciler.status().lastError));
+    assert.deepEqual(h1.reconciler.status().unplugged, []);
+    assert.ok(await ping(web, DB.ip));
+  }
+});
+
 test("a vxlan0 with the wrong number is rebuilt with its entries", async () => {
   const [h1] = hosts();
   const [web = ""] = containers;

@@ -1,6 +1,7 @@
 /**
  * Datagrams and Streams between peers of one process, in virtual time, with loss, duplication,
- * reordering, and one-way cuts decided by a seed.
+ * reordering, delay, pauses and one-way cuts decided by a seed; counts bytes, and keeps the last
+ * packets for the picture of a failure.
  */
 import {
   type Cancel,
@@ -16,20 +17,44 @@ import type { VirtualClock } from "./virtual-clock.ts";
 type Receive = (from: HostPort, packet: Uint8Array) => void;
 type Serve = (from: HostPort, frame: Uint8Array) => Promise<Uint8Array>;
 
+/** One packet as it was sent. */
+export interface Sent {
+  readonly atMs: number;
+  readonly from: string;
+  readonly to: string;
+  readonly kind: "datagram" | "request" | "answer";
+  readonly bytes: Uint8Array;
+  readonly lost: boolean;
+}
+
+/** Bytes of headers below ours that each datagram costs: IPv4 and UDP. */
+const HEADER_BYTES = 28;
+
 const name = (at: HostPort): string => `${at.host}:${at.port}`;
 
 export class MemoryNetwork {
   /** Share of datagrams lost, and of those delivered twice. */
   loss = 0;
   duplication = 0;
+  delayMsMin = 0;
   delayMsMax = 3;
   /** Ordered pairs "from>to" that nothing passes. */
   readonly cuts = new Set<string>();
+  /** Hosts whose processes stand still: what reaches them waits until they go on. */
+  readonly paused = new Set<string>();
   sentPackets = 0;
+  /** By host: bytes of datagrams with their headers, and of stream frames. */
+  readonly datagramBytes = new Map<string, number>();
+  readonly streamBytes = new Map<string, number>();
+  /** How many of the last packets are kept. */
+  traceMax = 0;
+  readonly trace: Sent[] = [];
   readonly #clock: VirtualClock;
   readonly #random: SeededRandom;
   readonly #receivers = new Map<string, Receive>();
   readonly #servers = new Map<string, Serve>();
+  /** By host: what arrived during its pause. */
+  readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(clock: VirtualClock, random: SeededRandom) {
     this.#clock = clock;
@@ -50,17 +75,27 @@ export class MemoryNetwork {
     this.cuts.clear();
   }
 
+  /** A paused host goes on: what waited for it is delivered now, in order. */
+  resume(host: string): void {
+    this.paused.delete(host);
+    for (const act of this.#waiting.get(host) ?? []) act();
+    this.#waiting.delete(host);
+  }
+
   datagrams(local: HostPort): Datagrams {
     return {
       local,
       send: (to, packet) => {
         this.sentPackets += 1;
+        count(this.datagramBytes, local.host, packet.length + HEADER_BYTES);
         const copies = this.#random.chance(this.duplication) ? 2 : 1;
         for (let copy = 0; copy < copies; copy += 1) this.#deliver(local, to, packet);
       },
       onPacket: (receive): Cancel => {
         this.#receivers.set(name(local), receive);
-        return () => this.#receivers.delete(name(local));
+        return () => {
+          if (this.#receivers.get(name(local)) === receive) this.#receivers.delete(name(local));
+        };
       },
       close: async () => {
         this.#receivers.delete(name(local));
@@ -72,12 +107,14 @@ export class MemoryNetwork {
     return {
       request: async (to, frame, deadlineMs) => await this.#request(local, to, frame, deadlineMs),
       probe: async (to): Promise<Reachability> => {
-        if (!this.#passes(local, to)) return "silent";
+        if (!this.passes(local.host, to.host) || !this.passes(to.host, local.host)) return "silent";
         return this.#servers.has(name(to)) ? "open" : "refused";
       },
       onRequest: (serve) => {
         this.#servers.set(name(local), serve);
-        return () => this.#servers.delete(name(local));
+        return () => {
+          if (this.#servers.get(name(local)) === serve) this.#servers.delete(name(local));
+        };
       },
       close: async () => {
         this.#servers.delete(name(local));
@@ -85,20 +122,49 @@ export class MemoryNetwork {
     };
   }
 
-  #passes(from: HostPort, to: HostPort): boolean {
-    return !this.cuts.has(`${from.host}>${to.host}`);
+  /** A process died: nobody listens there any more. */
+  detach(at: HostPort): void {
+    this.#receivers.delete(name(at));
+    this.#servers.delete(name(at));
+    this.#waiting.delete(at.host);
+    this.paused.delete(at.host);
+  }
+
+  /** Whether packets pass from one host to another. */
+  passes(from: string, to: string): boolean {
+    return !this.cuts.has(`${from}>${to}`);
+  }
+
+  /** All bytes that a host sent. */
+  bytesOf(host: string): number {
+    return (this.datagramBytes.get(host) ?? 0) + (this.streamBytes.get(host) ?? 0);
   }
 
   #delayMs(): number {
-    return this.#random.below(this.delayMsMax * 1000) / 1000;
+    const spanMs = this.delayMsMax - this.delayMsMin;
+    return this.delayMsMin + this.#random.below(spanMs * 1000) / 1000;
   }
 
   #deliver(from: HostPort, to: HostPort, packet: Uint8Array): void {
-    if (this.#random.chance(this.loss)) return;
+    const lost = this.#random.chance(this.loss) || !this.passes(from.host, to.host);
     const copy = Uint8Array.from(packet);
+    this.#note(from, to, "datagram", copy, lost);
+    if (lost) return;
     this.#clock.timer("datagram", this.#delayMs(), () => {
-      if (this.#passes(from, to)) this.#receivers.get(name(to))?.(from, copy);
+      this.#arrive(to.host, () => {
+        if (this.passes(from.host, to.host)) this.#receivers.get(name(to))?.(from, copy);
+      });
     });
+  }
+
+  #arrive(host: string, act: () => void): void {
+    if (!this.paused.has(host)) {
+      act();
+      return;
+    }
+    const waiting = this.#waiting.get(host) ?? [];
+    waiting.push(act);
+    this.#waiting.set(host, waiting);
   }
 
   async #request(
@@ -107,22 +173,55 @@ export class MemoryNetwork {
     frame: Uint8Array,
     deadlineMs: number,
   ): Promise<Uint8Array> {
-    await this.#travel(from, to, deadlineMs);
+    const copy = Uint8Array.from(frame);
+    const answer = this.#attempt(from, to, copy, deadlineMs);
+    let cancel: Cancel = () => undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new TsweaveError("TIMED_OUT", `${name(to)} did not answer`);
+      cancel = this.#clock.timer("stream-timeout", deadlineMs, () => reject(error));
+    });
+    return await Promise.race([answer, late]).finally(() => cancel());
+  }
+
+  async #attempt(
+    from: HostPort,
+    to: HostPort,
+    frame: Uint8Array,
+    deadlineMs: number,
+  ): Promise<Uint8Array> {
+    await this.#travel(from, to, deadlineMs, "request", frame);
     const serve = this.#servers.get(name(to));
     if (serve === undefined) throw new TsweaveError("PEER_UNREACHABLE", `${name(to)} refused`);
-    const answer = await serve(from, Uint8Array.from(frame));
-    await this.#travel(to, from, deadlineMs);
+    const answer = Uint8Array.from(await serve(from, frame));
+    await this.#travel(to, from, deadlineMs, "answer", answer);
     return answer;
   }
 
-  async #travel(from: HostPort, to: HostPort, deadlineMs: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      if (this.#passes(from, to)) {
-        this.#clock.timer("stream", this.#delayMs(), resolve);
-      } else {
-        const error = new TsweaveError("TIMED_OUT", `${name(to)} did not answer`);
-        this.#clock.timer("stream-timeout", deadlineMs, () => reject(error));
-      }
+  async #travel(
+    from: HostPort,
+    to: HostPort,
+    deadlineMs: number,
+    kind: "request" | "answer",
+    frame: Uint8Array,
+  ): Promise<void> {
+    // A connection needs both directions.
+    const open = this.passes(from.host, to.host) && this.passes(to.host, from.host);
+    this.#note(from, to, kind, frame, !open);
+    count(this.streamBytes, from.host, frame.length);
+    await new Promise<void>((resolve) => {
+      const delayMs = open ? this.#delayMs() : 2 * deadlineMs;
+      this.#clock.timer("stream", delayMs, () => this.#arrive(to.host, resolve));
     });
   }
+
+  #note(from: HostPort, to: HostPort, kind: Sent["kind"], bytes: Uint8Array, lost: boolean): void {
+    if (this.traceMax === 0) return;
+    const atMs = this.#clock.nowMs();
+    this.trace.push({ atMs, from: from.host, to: to.host, kind, bytes, lost });
+    if (this.trace.length > 2 * this.traceMax) this.trace.splice(0, this.traceMax);
+  }
+}
+
+function count(totals: Map<string, number>, host: string, bytes: number): void {
+  totals.set(host, (totals.get(host) ?? 0) + bytes);
 }

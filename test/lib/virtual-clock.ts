@@ -6,13 +6,19 @@ interface Timer {
   readonly atMs: number;
   readonly order: number;
   readonly fire: () => void;
+  live: boolean;
+}
+
+function isBefore(a: Timer, b: Timer): boolean {
+  return a.atMs === b.atMs ? a.order < b.order : a.atMs < b.atMs;
 }
 
 export class VirtualClock implements Clock {
   #nowMs = 0;
   #order = 0;
   readonly #wallOffsetMs: number;
-  readonly #timers = new Set<Timer>();
+  /** A binary heap, soonest first; cancelled timers stay until they come up. */
+  readonly #heap: Timer[] = [];
 
   constructor(wallStartMs = 1_800_000_000_000) {
     this.#wallOffsetMs = wallStartMs;
@@ -27,14 +33,17 @@ export class VirtualClock implements Clock {
   }
 
   timer(name: string, delayMs: number, fire: () => void): Cancel {
-    const timer = { name, atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, fire };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
+    const atMs = this.#nowMs + Math.max(0, delayMs);
+    const timer = { name, atMs, order: this.#order++, fire, live: true };
+    this.#push(timer);
+    return () => {
+      timer.live = false;
+    };
   }
 
   /** Names of armed timers. */
   armed(): string[] {
-    return [...this.#timers].map((timer) => timer.name);
+    return this.#heap.filter((timer) => timer.live).map((timer) => timer.name);
   }
 
   /** Advances by `ms`, firing what falls due, without letting promises run in between. */
@@ -58,19 +67,49 @@ export class VirtualClock implements Clock {
   }
 
   #fire(timer: Timer): void {
-    this.#timers.delete(timer);
+    timer.live = false;
     this.#nowMs = timer.atMs;
     timer.fire();
   }
 
+  /** Takes the soonest live timer that falls due by `endMs` off the heap. */
   #next(endMs: number): Timer | undefined {
-    let best: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.atMs > endMs) continue;
-      if (best === undefined || timer.atMs < best.atMs) best = timer;
-      else if (timer.atMs === best.atMs && timer.order < best.order) best = timer;
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+      if (top.live && top.atMs > endMs) return undefined;
+      this.#pop();
+      if (top.live) return top;
     }
-    return best;
+    return undefined;
+  }
+
+  #push(timer: Timer): void {
+    const heap = this.#heap;
+    let at = heap.push(timer) - 1;
+    while (at > 0) {
+      const up = (at - 1) >> 1;
+      const parent = heap[up];
+      if (parent === undefined || !isBefore(timer, parent)) break;
+      heap[at] = parent;
+      at = up;
+    }
+    heap[at] = timer;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
+      if (left === undefined) break;
+      const isRight = right !== undefined && isBefore(right, left);
+      const child = isRight ? right : left;
+      if (!isBefore(child, last)) break;
+      heap[at] = child;
+      at = 2 * at + (isRight ? 2 : 1);
+    }
+    heap[at] = last;
   }
 }
 

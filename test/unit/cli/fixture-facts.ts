@@ -1,5 +1,5 @@
 /** A backend with two peers and something of everything, for the control and render tests. */
-import type { ControlBackend, HealthProblem, Status } from "../../../cli/control/api.ts";
+import type { ControlBackend, HealthProblem, KeyChange, Status } from "../../../cli/control/api.ts";
 import type { HostPort } from "../../../mesh/index.ts";
 
 export const HOST1 = "7f3a12bc".padEnd(32, "0");
@@ -146,6 +146,20 @@ export class FakeBackend implements ControlBackend {
       },
     ],
   });
+  readonly keyChanges: KeyChange[] = [];
+  readonly keys = () => ({
+    encrypted: true,
+    keys: [
+      { id: "9be41d77", sends: true, peers: 1 },
+      { id: "1f0c22ab", sends: false, peers: 0 },
+    ],
+    refused: 3,
+    replayed: 0,
+  });
+  readonly changeKeys = async (change: KeyChange) => {
+    this.keyChanges.push(change);
+    return this.keys();
+  };
   readonly connect = (peers: readonly HostPort[]) => {
     this.connected.push(...peers);
   };

@@ -1,10 +1,10 @@
 /** What the swim engine does beyond the contract: clones, wrong addresses, silence after stop. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HostPort, PeerMeta } from "../../../mesh/index.ts";
+import type { HostPort, MembershipEngine, PeerMeta } from "../../../mesh/index.ts";
 import { processClock } from "../../../mesh/io/clock.ts";
 import { cryptoRandom } from "../../../mesh/io/random.ts";
-import { createSwimEngine, type SwimEngine } from "../../../mesh/io/swim-engine.ts";
+import { createSwimEngine } from "../../../mesh/io/swim-engine.ts";
 import { openUdp } from "../../../mesh/io/udp.ts";
 import { scaledTiming } from "../../../mesh/membership/timing.ts";
 import { addressOf, idOf, sleep, until } from "../../contract/membership.ts";
@@ -20,13 +20,13 @@ function meta(id: number, address: HostPort, incarnation = 1): PeerMeta {
 class Peers {
   readonly network = new LiveNetwork(7);
   readonly log = new QuietLog();
-  readonly engines: SwimEngine[] = [];
+  readonly engines: MembershipEngine[] = [];
 
   async start(
     self: PeerMeta,
     targets: readonly HostPort[],
     datagrams = this.network.datagrams(self.advertise),
-  ): Promise<SwimEngine> {
+  ): Promise<MembershipEngine> {
     const clock = processClock();
     const engine = createSwimEngine(
       { datagrams, clock, random: cryptoRandom(), log: this.log },
@@ -42,7 +42,7 @@ class Peers {
   }
 }
 
-const alive = (engine: SwimEngine): number =>
+const alive = (engine: MembershipEngine): number =>
   engine.members().filter((member) => member.state === "alive").length;
 
 test("two processes with one id are named at the clones and at others", async () => {
@@ -52,7 +52,7 @@ test("two processes with one id are named at the clones and at others", async ()
     const original = await peers.start(meta(2, addressOf(2), 5), [addressOf(1)]);
     await until("joined", 1000, () => alive(other) === 2 && alive(original) === 2);
     const clone = await peers.start(meta(2, addressOf(3), 6), [addressOf(1)]);
-    const codes = (engine: SwimEngine) => engine.problems().map((problem) => problem.code);
+    const codes = (engine: MembershipEngine) => engine.problems().map((problem) => problem.code);
     await until("seen", 5000, () =>
       [other, original, clone].every((engine) => codes(engine).includes("PEER_ID_SHARED")),
     );

@@ -14,6 +14,10 @@ membershipContract({
   intervalMs: timing.intervalMs,
   suspicionMs: timing.suspicionSmallMs,
   healMaxMs: timing.healMaxMs,
+  lacks: {
+    "closed port": "the package knows only silence; presence.ts asks the host after the verdict",
+    "lone accuser": "its updates carry no accuser, so confirmations cannot be counted (Lifeguard)",
+  },
   create: (datagrams, self, targets) =>
     createSwimEngine(
       { datagrams, clock: processClock(), random: cryptoRandom(), log: new QuietLog() },

@@ -17,7 +17,7 @@ function view(replica: Replica): TableRow[] {
 }
 
 function catchUp(to: Replica, from: Replica): void {
-  for (const delta of from.deltasFor(to.vector(), LIMITS.syncBytesMax)) {
+  for (const delta of from.deltasFor(to.vector(), LIMITS.syncBytesMax).deltas) {
     assert.equal(to.merge(deltaFromWire(deltaToWire(delta))).behind, false);
   }
 }
@@ -78,7 +78,7 @@ describe("Replica", () => {
     next.put("endpoints", "new", ["3"]);
     assert.equal(b.merge(next.ownDelta(0)).behind, true, "a push alone must not replace a life");
     assert.equal(b.rows("endpoints").length, 2);
-    const [whole] = next.deltasFor(b.vector(), LIMITS.syncBytesMax);
+    const [whole] = next.deltasFor(b.vector(), LIMITS.syncBytesMax).deltas;
     assert.ok(whole?.whole);
     const changes = b.merge(whole).changes;
     assert.deepEqual(changes.map((change) => change.key).sort(), ["goes", "new"]);
@@ -109,7 +109,7 @@ describe("Replica", () => {
       a.remove("endpoints", `k${i}`);
     }
     a.put("endpoints", "last", [1]);
-    const [delta] = a.deltasFor(b.vector(), LIMITS.syncBytesMax);
+    const [delta] = a.deltasFor(b.vector(), LIMITS.syncBytesMax).deltas;
     assert.equal(delta?.whole, true);
     assert.ok((delta?.rows.length ?? 0) < LIMITS.tombstonesMax);
     catchUp(b, a);
@@ -127,7 +127,7 @@ describe("Replica", () => {
     const before = a.ownSeq;
     a.put("endpoints", "k", [2]);
     assert.equal(b.merge(a.ownDelta(before)).behind, true);
-    for (const delta of b.deltasFor([], LIMITS.syncBytesMax)) {
+    for (const delta of b.deltasFor([], LIMITS.syncBytesMax).deltas) {
       if (delta.origin === A) c.merge({ ...delta, whole: true });
     }
     assert.ok(c.rows("endpoints").some((row) => row.key === "k"));

@@ -1,0 +1,263 @@
+/**
+ * The failure detector: whom to probe and when, what a failed probe means, and how doubt spreads.
+ *
+ * Law: each member is watched by its neighbour on the id ring and probed by all in shuffled rounds.
+ * Whoever hears of a suspicion probes the suspect at once and tells it; the first few that fail
+ * confirm it. Every verdict rests on this peer's own clock and own probes.
+ */
+import type { Clock, HostPort, Log, PeerId, Random, Streams } from "../../ports.ts";
+import { AckLedger } from "../ack-ledger.ts";
+import type { Loops } from "../loops.ts";
+import type { Evidence } from "../membership.ts";
+import { encodeMessage, type Message } from "../packet.ts";
+import { compareLives, lifeOf, type PeerRecord } from "../record.ts";
+import { isLive, type Roster } from "../roster.ts";
+import { ProbeOrder } from "../shuffle.ts";
+import type { NativeTiming } from "./config.ts";
+import { wasStalled, windowMs } from "./config.ts";
+import { Doubts } from "./doubts.ts";
+import type { Gossip } from "./gossip.ts";
+import { Health } from "./health.ts";
+import type { Post } from "./post.ts";
+import { Prober } from "./prober.ts";
+import { RelayDesk } from "./relay-desk.ts";
+import { successor } from "./ring.ts";
+
+interface Ports {
+  readonly streams: Pick<Streams, "probe">;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+interface Parts {
+  readonly self: PeerId;
+  readonly roster: Roster;
+  readonly post: Post;
+  readonly gossip: Gossip;
+  readonly loops: Loops;
+  readonly timing: NativeTiming;
+  /** Enters a verdict of this detector. */
+  observe(record: PeerRecord, evidence?: Evidence): void;
+}
+
+/** About this many members nudge one suspect, whatever the size of the mesh. */
+const NUDGERS = 8;
+/** Below this size all confirm at once, a few packets each. */
+const CONFIRM_AT_ONCE = 8;
+
+export class Detector {
+  readonly #ports: Ports;
+  readonly #parts: Parts;
+  readonly #ledger = new AckLedger();
+  readonly #health: Health;
+  readonly #doubts: Doubts;
+  readonly #prober: Prober;
+  readonly #desk: RelayDesk;
+  readonly #order: ProbeOrder;
+  #watched: PeerId | undefined;
+  #seq: number;
+
+  constructor(ports: Ports, parts: Parts) {
+    const { timing, post } = parts;
+    this.#ports = ports;
+    this.#parts = parts;
+    this.#seq = ports.random.u32();
+    this.#health = new Health(timing.healthMax);
+    this.#order = new ProbeOrder(ports.random);
+    this.#desk = new RelayDesk(ports.clock, timing.nackShare, post);
+    this.#doubts = this.#makeDoubts();
+    this.#prober = this.#makeProber();
+  }
+
+  start(): void {
+    const { loops, timing } = this.#parts;
+    loops.whileDue("watch", this.#draw(timing.watchMs), () => this.#watch());
+    loops.whileDue("round", this.#draw(timing.roundMs), () => this.#probeNext());
+  }
+
+  stop(): void {
+    this.#doubts.clear();
+    this.#prober.stop();
+    this.#desk.stop();
+  }
+
+  /** Smoothed round trip to a peer, null until measured. */
+  rttMs(id: PeerId): number | null {
+    return this.#ledger.rttMs(id);
+  }
+
+  /** Drops what is known of a peer whose process is gone. */
+  forget(id: PeerId): void {
+    this.#doubts.drop(id);
+    this.#ledger.forget(id);
+  }
+
+  /** Somebody suspected this very peer: it may be the slow one. */
+  wasDoubted(): void {
+    this.#health.note(1);
+  }
+
+  /** A record was entered, by whomever. */
+  changed(record: PeerRecord, isNewSuspect: boolean): void {
+    const { id } = record.meta;
+    if (record.state === "suspect") this.#doubt(record, isNewSuspect);
+    else this.#doubts.drop(id);
+    this.#doubts.review();
+  }
+
+  /** An ack arrived from `sender`. */
+  acked(seq: number, sender: PeerId): void {
+    if (!this.#ledger.acked(seq, sender, this.#ports.clock.nowMs())) return;
+    this.#prober.acked(seq);
+    this.#desk.acked(seq);
+  }
+
+  /** A relay had no answer in time. */
+  nacked(seq: number, relay: PeerId): void {
+    this.#prober.nacked(seq, relay);
+  }
+
+  /** A member asks for a ping of another one. */
+  relay(message: Message & { type: "pingReq" }, asker: PeerId, from: HostPort): void {
+    const { roster, timing, post } = this.#parts;
+    const target = roster.record(message.destination);
+    if (target === undefined || roster.record(asker) === undefined) return;
+    const ownSeq = this.#nextSeq();
+    const patienceMs = message.patienceMs ?? timing.relayMs;
+    if (!this.#desk.take(ownSeq, { asker, from, seq: message.seq, patienceMs })) return;
+    const sentMs = this.#ports.clock.nowMs();
+    this.#ledger.sent(ownSeq, { peer: target.meta.id, sentMs, relayed: false });
+    post.ping(target, ownSeq);
+  }
+
+  /** An accusation whose record was already judged and entered. */
+  accused({ record, accuser, refused }: Message & { type: "accuse" }): void {
+    const { id } = record.meta;
+    const known = this.#parts.roster.record(id);
+    if (known?.state !== "suspect" || known.refutation !== record.refutation) return;
+    if (compareLives(lifeOf(known), lifeOf(record)) !== 0) return;
+    if (!this.#doubts.confirm(id, record.refutation, accuser)) return;
+    this.#parts.gossip.pass(id, accuser, accusation(record, accuser, refused));
+    if (refused) this.#prober.start(id, true);
+  }
+
+  #makeDoubts(): Doubts {
+    const { timing, roster } = this.#parts;
+    return new Doubts(this.#ports.clock, {
+      accusersMax: timing.confirmations + 1,
+      wasStalled: (latenessMs) => wasStalled(timing, latenessMs),
+      expire: (id) => this.#declareDead(id, "silent"),
+      windowMs: (confirmations) => {
+        const live = roster.liveCount + 1;
+        return windowMs(timing, { live, able: live - this.#doubts.size }, confirmations);
+      },
+    });
+  }
+
+  #makeProber(): Prober {
+    const { post, roster, timing } = this.#parts;
+    const links = {
+      record: (id: PeerId) => roster.record(id),
+      live: () => roster.live(),
+      nextSeq: () => this.#nextSeq(),
+      ping: (target: PeerRecord, seq: number) => post.ping(target, seq),
+      askRelay: post.askRelay.bind(post),
+      reach: (address: HostPort, deadlineMs: number) => {
+        return this.#ports.streams.probe(address, deadlineMs);
+      },
+      failed: (id: PeerId, evidence: Evidence) => this.#failed(id, evidence),
+    };
+    return new Prober(this.#ports, { timing, health: this.#health, ledger: this.#ledger, links });
+  }
+
+  #draw(bound: number): number {
+    return (this.#ports.random.u32() / 2 ** 32) * bound;
+  }
+
+  #nextSeq(): number {
+    this.#seq = (this.#seq + 1) >>> 0;
+    return this.#seq;
+  }
+
+  /** Probes the neighbour on the ring; the wait for the next turn. */
+  #watch(): number {
+    const { self, roster, timing } = this.#parts;
+    this.#watched = successor(self, roster.live())?.meta.id;
+    if (this.#watched !== undefined) this.#prober.start(this.#watched);
+    return timing.watchMs * this.#health.stretch;
+  }
+
+  #probeNext(): number {
+    const { roster, timing } = this.#parts;
+    const id = this.#order.next(roster.live().map((record) => record.meta.id));
+    if (id !== undefined) this.#prober.start(id);
+    return timing.roundMs * this.#health.stretch;
+  }
+
+  #failed(id: PeerId, evidence: Evidence): void {
+    const { roster, timing, loops, observe } = this.#parts;
+    const record = roster.record(id);
+    if (record === undefined || !isLive(record)) return;
+    if (evidence === "refused") {
+      this.#declareDead(id, evidence);
+      this.#accuse(record, true);
+    } else if (record.state === "alive") {
+      observe({ ...record, state: "suspect" });
+      if (this.#doubts.confirm(id, record.refutation, this.#parts.self)) {
+        this.#accuse(record, false);
+      }
+    } else {
+      const isSmall = roster.liveCount < CONFIRM_AT_ONCE;
+      const delayMs = isSmall ? 0 : this.#draw(timing.confirmMs);
+      loops.whileDue(`confirm-${id}`, delayMs, () => this.#confirm(record));
+    }
+  }
+
+  /** Adds this peer's voice to a suspicion, unless enough others did. */
+  #confirm({ meta, refutation }: PeerRecord): undefined {
+    const { roster, self } = this.#parts;
+    const record = roster.record(meta.id);
+    if (record?.state !== "suspect" || record.refutation !== refutation) return;
+    if (this.#doubts.confirm(meta.id, refutation, self)) this.#accuse(record, false);
+  }
+
+  /** Says what this peer found; who only found the same closed port leaves it to gossip. */
+  #accuse(record: PeerRecord, refused: boolean): void {
+    const { self, gossip } = this.#parts;
+    const word = accusation(record, self, refused);
+    if (!refused || record.state === "alive") gossip.announce(word);
+    gossip.pass(record.meta.id, self, word);
+  }
+
+  /** Every hearer probes the suspect at once; in a large mesh a few dozen of them are enough. */
+  #doubt({ meta, refutation }: PeerRecord, isNew: boolean): void {
+    const { roster, timing, loops } = this.#parts;
+    this.#doubts.raise(meta.id, refutation);
+    if (isNew && this.#draw(roster.liveCount + 1) < timing.probers) this.#prober.start(meta.id);
+    if (meta.id === this.#watched) this.#watch();
+    loops.whileDue("nudge", timing.nudgeMs, () => this.#nudge());
+  }
+
+  /** Tells suspects so, for them to refute. */
+  #nudge(): number | undefined {
+    const { roster, post, timing } = this.#parts;
+    for (const id of this.#doubts.ids()) {
+      const record = roster.record(id);
+      if (record === undefined || this.#draw(roster.liveCount + 1) >= NUDGERS) continue;
+      post.send(record.meta.advertise, id, [encodeMessage({ type: "update", record })]);
+    }
+    return this.#doubts.size === 0 ? undefined : timing.nudgeMs;
+  }
+
+  #declareDead(id: PeerId, evidence: Evidence): void {
+    const { roster, observe } = this.#parts;
+    const record = roster.record(id);
+    if (record !== undefined && isLive(record)) observe({ ...record, state: "dead" }, evidence);
+  }
+}
+
+function accusation(record: PeerRecord, accuser: PeerId, refused: boolean): Uint8Array {
+  const suspect = { ...record, state: "suspect" } as const;
+  return encodeMessage({ type: "accuse", record: suspect, accuser, refused });
+}
