@@ -20,6 +20,7 @@ import { type Base, prepare } from "./wiring/base.ts";
 import { ControlFacts } from "./wiring/control-facts.ts";
 import { type DockerSide, ensureNetworkEventually, openDocker } from "./wiring/docker.ts";
 import { follow } from "./wiring/follow.ts";
+import { Heirs } from "./wiring/heirs.ts";
 import { openReconciler } from "./wiring/kernel.ts";
 import { type OpenMesh, openMesh } from "./wiring/mesh.ts";
 import { networkPlan } from "./wiring/network-plan.ts";
@@ -115,7 +116,8 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
     peers,
   });
   const { node, presence, store, self } = mesh;
-  const rows = new SharedRows({ tables: node.tables, presence, log }, self);
+  const heirs = new Heirs(presence, clock, () => node.membership.members());
+  const rows = new SharedRows({ tables: node.tables, heirs, log }, self);
   const alloc = new IpAlloc(
     {
       clock,

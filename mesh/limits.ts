@@ -87,8 +87,9 @@ export const TIMES = {
   announceMs: 400,
   /** First retransmission of an unacknowledged push; a LAN answers within a millisecond. */
   pushRetryMs: 20,
-  /** First and further retransmissions of a relayed push, at each of its two hops. */
-  relayRetryMs: 20,
+  /** Retransmissions of a relayed push at each of its two hops: three round trips, within these. */
+  relayRetryMs: 12,
+  relayRetryMsMax: 400,
   /** Pushes of one head to a member of its range. */
   relayTries: 5,
   /** Retransmissions before the digest exchange is left to repair. */

@@ -42,7 +42,10 @@ export interface ReconcileStatus {
   readonly passes: number;
   /** Steps applied since the start. */
   readonly steps: number;
-  /** Ids of local endpoints without a veth pair: not joined yet, or lost with their namespace. */
+  /**
+   * Ids of local endpoints without a veth pair in two passes, one after the other: lost, or
+   * created and not joined for a while.
+   */
   readonly unplugged: readonly string[];
 }
 
@@ -63,6 +66,8 @@ export class Reconciler {
   #changesApplied: Promise<void> | undefined;
   #unsubscribe: Cancel | undefined;
   #failures = 0;
+  /** Ids without a veth pair in the last pass. */
+  #unpluggedOnce: readonly string[] = [];
   #lastSteps: readonly Step[] = [];
   #status: ReconcileStatus = {
     inSync: false,
@@ -159,7 +164,7 @@ export class Reconciler {
       steps: [],
       drift: 1,
       errors: [messageOf(error)],
-      unplugged: this.#status.unplugged,
+      unplugged: this.#unpluggedOnce,
     }));
     const nowMs = clock.nowMs();
     const inSync = result.drift === 0 && result.errors.length === 0;
@@ -173,9 +178,11 @@ export class Reconciler {
       drift: result.drift,
       lastError: result.errors[0] ?? null,
       passes: this.#status.passes + 1,
-      unplugged: result.unplugged,
+      unplugged: result.unplugged.filter((id) => this.#unpluggedOnce.includes(id)),
     };
-    this.#worker.request(this.#nextDelayMs());
+    const isNews = result.unplugged.length !== this.#status.unplugged.length;
+    this.#unpluggedOnce = result.unplugged;
+    this.#worker.request(isNews ? RETRY_MS : this.#nextDelayMs());
   }
 
   #nextDelayMs(): number {

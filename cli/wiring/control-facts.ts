@@ -118,7 +118,7 @@ export class ControlFacts implements ControlBackend {
     }));
 
   readonly networks = (): readonly NetworkRow[] => {
-    const endpoints = [...this.#ports.rows.endpoints.rows()];
+    const endpoints = [...this.#ports.rows.endpointRows()];
     return this.#ports.rows.networkList().map(({ name, row }) => ({
       name,
       vni: row.vni,
@@ -134,7 +134,7 @@ export class ControlFacts implements ControlBackend {
     const members = new Map(this.#members().map((member) => [member.id, member]));
     const unplugged = new Set(reconciler.status().unplugged);
     const found: EndpointRow[] = [];
-    for (const { origin, key, row } of rows.endpoints.rows()) {
+    for (const { origin, key, row } of rows.endpointRows()) {
       const [name = "", ...aliases] = rows.names.get(origin, key)?.names ?? [];
       const peer = members.get(origin);
       const local = origin === mesh.self;
@@ -197,6 +197,7 @@ export class ControlFacts implements ControlBackend {
 
   #problems(): HealthProblem[] {
     const { mesh, alloc, reconciler, dns, docker } = this.#ports;
+    const { network, ipallocRange } = this.#options.config;
     return problemsOf({
       cloned: mesh.node.tables.cloned,
       twins: mesh.engine.problems(),
@@ -207,6 +208,12 @@ export class ControlFacts implements ControlBackend {
       kernel: reconciler.status(),
       dns: dns.status(),
       docker: docker?.docker.status(),
+      endpoints: this.endpoints(),
+      defaultNetwork: {
+        name: network,
+        subnet: ipallocRange,
+        onEngine: docker?.docker.networks().some(({ name }) => name === network) ?? false,
+      },
     });
   }
 
@@ -228,12 +235,13 @@ export class ControlFacts implements ControlBackend {
 
   #ipam(): Status["ipam"] {
     const subnet = this.#options.config.ipallocRange;
-    const { founding, pools } = this.#ports.alloc.status();
+    const { founding, pools, store } = this.#ports.alloc.status();
     const pool = pools.find((candidate) => candidate.subnet === subnet);
     const sum = (rows: readonly { readonly addresses: number }[]): number =>
       rows.reduce((total, { addresses }) => total + addresses, 0);
     const owned = pool?.owned ?? [];
-    const own = owned.filter(({ peer }) => peer === this.#options.config.name);
+    // By store, not by name: a host that lost its state meets its former self under one name.
+    const own = owned.filter((part) => part.store === store);
     return {
       subnet,
       founded: founding.state === "founded",

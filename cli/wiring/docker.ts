@@ -72,7 +72,10 @@ export async function openDocker(
   return {
     docker,
     engine,
-    ensureNetwork: async () => await ensureNetwork(engine, options),
+    ensureNetwork: async () => {
+      await ensureNetwork(engine, options);
+      told.version ??= await engine.version();
+    },
     version: () => told.version,
   };
 }
@@ -118,8 +121,15 @@ export function ensureNetworkEventually(
 
 async function ensureNetwork(engine: DockerEngine, options: DockerSideOptions): Promise<void> {
   const { network: name, subnet } = options;
-  const found = (await engine.networks()).find((network) => network.name === name);
+  const networks = await engine.networks();
+  const found = networks.find((network) => network.name === name);
   if (found === undefined) {
+    const other = networks.find((one) => one.driver === "tsweave" && one.subnets.includes(subnet));
+    if (other !== undefined) {
+      throw new TsweaveError("CONFIG", `Docker has network ${other.name} on ${subnet}`, {
+        hint: `launch with --network ${other.name}, or docker network rm ${other.name} first`,
+      });
+    }
     const spec = { name, driver: "tsweave", subnet, internal: false, options: {} };
     await engine.createNetwork(spec);
     return;

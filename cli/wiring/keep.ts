@@ -5,12 +5,13 @@
  * life are held (so the row's absence is its word), when that peer is proved gone, or when no peer
  * of that VTEP has shown itself for the whole grace since the start.
  */
-import { type Clock, type Member, type PeerId, type Presence, TIMES } from "../../mesh/index.ts";
+import { type Clock, type Member, type PeerId, TIMES } from "../../mesh/index.ts";
 import type { Keep } from "../../overlay/index.ts";
+import type { Verdicts } from "./heirs.ts";
 
 export interface KeepPorts {
   readonly clock: Clock;
-  readonly presence: Presence;
+  readonly presence: Verdicts;
   readonly members: () => readonly Member[];
   readonly heldIncarnation: (peer: PeerId) => number | undefined;
   /** True once this host's own endpoints are known for certain. */

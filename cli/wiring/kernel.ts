@@ -9,7 +9,7 @@ import type { SharedRows } from "./shared-rows.ts";
 /** `sides.docker` is read at each pass: it comes into being after the reconciler. */
 export function openReconciler(
   { config, clock, log, stops, advertise }: Base,
-  { node, presence, self }: OpenMesh,
+  { node, self }: OpenMesh,
   rows: SharedRows,
   sides: { readonly docker?: DockerSide },
 ): Reconciler {
@@ -20,7 +20,7 @@ export function openReconciler(
   const keep = keepUntilProved(
     {
       clock,
-      presence,
+      presence: rows.heirs,
       members: () => node.membership.members(),
       heldIncarnation: (peer) => node.tables.heldIncarnation(peer),
       ownEndpointsKnown: () => sides.docker?.docker.status().lastSyncWallMs !== null,

@@ -2,7 +2,8 @@
 import type { DnsStatus } from "../../dns/index.ts";
 import type { Member, Stranger } from "../../mesh/index.ts";
 import type { DockerStatus, ReconcileStatus } from "../../overlay/index.ts";
-import type { HealthProblem } from "../control/api.ts";
+import type { EndpointRow, HealthProblem } from "../control/api.ts";
+import { replacedPeers } from "./heirs.ts";
 
 export interface Observations {
   readonly cloned: boolean;
@@ -20,7 +21,17 @@ export interface Observations {
   readonly dns: DnsStatus;
   /** Undefined with --no-docker. */
   readonly docker: DockerStatus | undefined;
+  readonly endpoints: readonly EndpointRow[];
+  /** What launch makes on the engine, and whether it is there. */
+  readonly defaultNetwork: {
+    readonly name: string;
+    readonly subnet: string;
+    readonly onEngine: boolean;
+  };
 }
+
+/** Of problems that come in numbers, so many are named one by one. */
+const NAMED_MAX = 8;
 
 /** All problems, those of the mesh first. */
 export function problemsOf(seen: Observations): HealthProblem[] {
@@ -31,8 +42,11 @@ export function problemsOf(seen: Observations): HealthProblem[] {
     ...password(seen.outdatedPassword),
     ...silentPeers(seen.members),
     ...seen.addresses,
+    ...duplicates(seen.endpoints),
     ...kernel(seen.kernel),
+    ...unplugged(seen.endpoints),
     ...engine(seen.docker),
+    ...network(seen),
     ...resolvers(seen.dns),
   ];
 }
@@ -48,8 +62,6 @@ function clone(cloned: boolean): HealthProblem[] {
   ];
 }
 
-/** Named one by one up to so many. */
-const STRANGERS_SHOWN_MAX = 8;
 const STRANGENESS = {
   "other-key": { code: "WRONG_KEY", text: "uses another password than this peer" },
   plain: { code: "PEER_PLAIN", text: "does not encrypt, this peer does" },
@@ -58,7 +70,7 @@ const STRANGENESS = {
 
 function strangers(seen: readonly Stranger[]): HealthProblem[] {
   const next = "launch both with the same password: tsweave launch --password-file FILE";
-  const shown = seen.slice(0, STRANGERS_SHOWN_MAX).map(({ place, why }) => {
+  const shown = seen.slice(0, NAMED_MAX).map(({ place, why }) => {
     const { code, text } = STRANGENESS[why];
     return { code, text: `the peer at ${place} ${text}: nothing of it is taken`, next };
   });
@@ -79,8 +91,10 @@ function password(outdated: boolean): HealthProblem[] {
 }
 
 function silentPeers(members: readonly Member[]): HealthProblem[] {
+  const replaced = replacedPeers(members);
   return members
-    .filter(({ state }) => state === "suspect" || state === "dead")
+    .filter((member) => member.state === "suspect" || member.state === "dead")
+    .filter((member) => !replaced.has(member))
     .map(({ name, state, advertise }) => ({
       code: state === "dead" ? "PEER_DEAD" : "PEER_SUSPECT",
       text: `peer ${name} (${advertise.host}) does not answer`,
@@ -95,8 +109,56 @@ function kernel({ inSync, passes, drift, lastError }: ReconcileStatus): HealthPr
   return [{ code: "KERNEL_DRIFT", text: `the kernel is not as it should be: ${why}`, next }];
 }
 
+/** Containers whose own end leads nowhere: only Docker can give them a new pair. */
+function unplugged(endpoints: readonly EndpointRow[]): HealthProblem[] {
+  const cut = endpoints.filter(({ state }) => state === "unplugged");
+  return several("UNPLUGGED", cut, ({ name, network: net, id }) => {
+    const container = name === "" ? id.slice(0, 12) : name;
+    return {
+      text: `container ${container} is cut off from network ${net}: its veth pair is gone`,
+      next: `docker restart ${container}`,
+    };
+  });
+}
+
+/** Two containers with one address: only from outside, such as --ip on both sides of a cut. */
+function duplicates(endpoints: readonly EndpointRow[]): HealthProblem[] {
+  const here = endpoints.filter(({ local, state }) => local || state === "alive");
+  const kinds = [
+    { key: "ip", code: "ADDRESS_TWICE", next: "remove one and start it without --ip" },
+    { key: "mac", code: "MAC_TWICE", next: "remove one and start it without --mac-address" },
+  ] as const;
+  return kinds.flatMap(({ key, code, next }) => {
+    const first = new Map<string, EndpointRow>();
+    const pairs: { one: EndpointRow; two: EndpointRow }[] = [];
+    for (const two of here) {
+      const one = first.get(`${two.network} ${two[key]}`);
+      if (one === undefined) first.set(`${two.network} ${two[key]}`, two);
+      else pairs.push({ one, two });
+    }
+    return several(code, pairs, ({ one, two }) => {
+      const who = [one, two].map(({ name, peer }) => `${name} on ${peer}`).join(" and ");
+      return { text: `${who} have one ${key === "ip" ? "address" : "MAC"} ${two[key]}`, next };
+    });
+  });
+}
+
+function several<T>(
+  code: string,
+  items: readonly T[],
+  tell: (item: T) => { readonly text: string; readonly next: string },
+): HealthProblem[] {
+  const named = items.slice(0, NAMED_MAX).map((item) => ({ code, ...tell(item) }));
+  const more = items.length - named.length;
+  if (more === 0) return named;
+  return [...named, { code, text: `${more} more like this`, next: "tsweave status endpoints" }];
+}
+
+/** An open event stream proves nothing: an engine that hangs keeps it open. */
 function engine(docker: DockerStatus | undefined): HealthProblem[] {
-  if (docker === undefined || docker.connected) return [];
+  if (docker === undefined) return [];
+  const answered = docker.connected || docker.lastSyncWallMs !== null;
+  if (answered && docker.lastError === null) return [];
   const why = docker.lastError === null ? "" : `: ${docker.lastError}`;
   return [
     {
@@ -105,6 +167,14 @@ function engine(docker: DockerStatus | undefined): HealthProblem[] {
       next: "systemctl start docker; containers that run keep their network",
     },
   ];
+}
+
+function network({ docker, defaultNetwork: wanted }: Observations): HealthProblem[] {
+  const unknown = docker === undefined || docker.lastSyncWallMs === null;
+  if (wanted.onEngine || unknown || docker.lastError !== null) return [];
+  const { name, subnet } = wanted;
+  const create = `docker network create -d tsweave --ipam-driver tsweave --subnet ${subnet} ${name}`;
+  return [{ code: "NETWORK_MISSING", text: `Docker has no network ${name}`, next: create }];
 }
 
 function resolvers(dns: DnsStatus): HealthProblem[] {

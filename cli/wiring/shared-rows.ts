@@ -6,7 +6,7 @@
  * host is proved gone; own rows always count.
  */
 import type { NameRecord } from "../../dns/index.ts";
-import { type Log, type PeerId, type Presence, type Tables, TypedTable } from "../../mesh/index.ts";
+import { type Log, type PeerId, type Tables, TypedTable } from "../../mesh/index.ts";
 import {
   type EndpointRow,
   endpointFromWire,
@@ -16,18 +16,19 @@ import {
   networkFromWire,
   type RemoteEndpoint,
 } from "../../overlay/index.ts";
+import type { Heirs } from "./heirs.ts";
 
 export class SharedRows {
   readonly endpoints: TypedTable<EndpointRow>;
   readonly names: TypedTable<NamesRow>;
   readonly networks: TypedTable<NetworkRow>;
+  readonly heirs: Heirs;
   readonly #self: PeerId;
-  readonly #presence: Presence;
 
-  constructor(ports: { tables: Tables; presence: Presence; log: Log }, self: PeerId) {
+  constructor(ports: { tables: Tables; heirs: Heirs; log: Log }, self: PeerId) {
     const { tables, log } = ports;
     this.#self = self;
-    this.#presence = ports.presence;
+    this.heirs = ports.heirs;
     this.endpoints = new TypedTable(tables, "endpoints", endpointFromWire, log);
     this.names = new TypedTable(tables, "names", namesFromWire, log);
     this.networks = new TypedTable(tables, "networks", networkFromWire, log);
@@ -37,17 +38,24 @@ export class SharedRows {
   remotes(): RemoteEndpoint[] {
     const found: RemoteEndpoint[] = [];
     for (const { origin, key, row } of this.endpoints.rows()) {
-      if (origin === this.#self || !this.#presence.entriesCount(origin)) continue;
+      if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
       found.push({ id: key, peer: origin, ...row });
     }
     return found;
+  }
+
+  /** All endpoint rows but those of hosts that came back as another peer. */
+  *endpointRows(): Generator<{ origin: PeerId; key: string; row: EndpointRow }> {
+    for (const typed of this.endpoints.rows()) {
+      if (!this.heirs.disowned(typed.origin)) yield typed;
+    }
   }
 
   /** Names that may be answered now. */
   nameRecords(): NameRecord[] {
     const found: NameRecord[] = [];
     for (const { origin, key, row } of this.names.rows()) {
-      if (origin !== this.#self && !this.#presence.namesCount(origin)) continue;
+      if (origin !== this.#self && !this.heirs.namesCount(origin)) continue;
       found.push({ endpointId: key, peer: origin, ...row });
     }
     return found;

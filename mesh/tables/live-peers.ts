@@ -16,7 +16,7 @@ export class LivePeers {
     this.#members = members;
   }
 
-  /** To be called with each membership event. */
+  /** To be called with each membership event, and now and then for the round trips. */
   changed(): void {
     this.#byId = undefined;
   }

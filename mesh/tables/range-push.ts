@@ -11,7 +11,7 @@ import { sample } from "../membership/shuffle.ts";
 import type { Cancel, Clock, HostPort, PeerId, Random } from "../ports.ts";
 import type { Delta } from "./messages.ts";
 import { type Cover, encodeTablesMessage, markReader } from "./push.ts";
-import { cutRanges, type PeerRange } from "./ranges.ts";
+import { cutRanges, type PeerRange, retryMs } from "./ranges.ts";
 
 /** Sends to one head before another is tried. */
 const SENDS_MAX = 2;
@@ -50,12 +50,14 @@ export class RangePush {
   readonly #ports: RangePushPorts;
   /** BOUNDED: about √peersMax ranges. */
   readonly #courses: readonly Course[];
+  readonly #stepMs: number;
   #cancel: Cancel | undefined;
   #stopped = false;
 
   constructor(ports: RangePushPorts, live: readonly Member[], cut: readonly Delta[]) {
     this.#ports = ports;
     this.seq = cut.at(-1)?.to ?? 0;
+    this.#stepMs = retryMs(live);
     this.#courses = cutRanges(live, ports.random).map((part) => ({
       ...part,
       heads: sample(ports.random, part.members, HEADS_MAX),
@@ -98,7 +100,7 @@ export class RangePush {
       if (!course.done) this.#advance(course);
     }
     if (this.done) return;
-    this.#cancel = this.#ports.clock.timer("range-push", TIMES.relayRetryMs, () => this.#step());
+    this.#cancel = this.#ports.clock.timer("range-push", this.#stepMs, () => this.#step());
   }
 
   #advance(course: Course): void {

@@ -10,6 +10,7 @@ import type { Cancel, Clock, HostPort, PeerId } from "../ports.ts";
 import type { LivePeers } from "./live-peers.ts";
 import type { Delta } from "./messages.ts";
 import { type Ack, encodeTablesMessage, inRange, marksOf, type Relay } from "./push.ts";
+import { retryMs } from "./ranges.ts";
 
 /** How long a finished job answers an origin whose cover was lost. */
 const REMEMBER_MS = 1000;
@@ -29,6 +30,7 @@ interface Job {
   readonly packet: Uint8Array;
   /** BOUNDED: `#rangeMax` peers that have not acknowledged. */
   readonly late: Map<PeerId, HostPort>;
+  readonly stepMs: number;
   /** BOUNDED: `#rangeMax` peers that have. */
   readonly covered: PeerId[];
   tries: number;
@@ -90,6 +92,7 @@ export class RelayHead {
       relay,
       replyTo,
       packet: encodeTablesMessage({ type: "push", sender: self, delta: relay.delta }),
+      stepMs: retryMs(within),
       late: new Map(within.map(({ id, advertise }) => [id, advertise])),
       covered: [],
       tries: 0,
@@ -111,7 +114,7 @@ export class RelayHead {
     job.tries += 1;
     for (const address of job.late.values()) this.#ports.send(address, job.packet);
     const again = () => this.#step(key, job);
-    job.cancel = this.#ports.clock.timer("relay", TIMES.relayRetryMs, again);
+    job.cancel = this.#ports.clock.timer("relay", job.stepMs, again);
   }
 
   #finish(key: string, job: Job): void {

@@ -183,6 +183,7 @@ export class Replicator implements Tables {
   #armDigest(): void {
     const { clock, random } = this.#ports;
     this.#cancelDigest = clock.timer("digest", TIMES.digestIntervalMs, () => {
+      this.#peers.changed();
       const live = this.#peers.live();
       const chosen = live[random.u32() % Math.max(1, live.length)];
       if (chosen !== undefined) this.#sendDigest(chosen.advertise);

@@ -124,6 +124,7 @@ export class EngineWatch {
     this.#lostOnce = true;
     this.#status = { ...this.#status, connected: false };
     this.#ports.log.warn({}, "the Docker engine went away; nothing is removed until it is back");
+    this.#worker.request(SETTLE_MS);
   }
 
   #networkEvent({ action, id, attributes }: EngineEvent): void {

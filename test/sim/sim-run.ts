@@ -1,6 +1,6 @@
 /** One seeded life of a mesh: churn, faults, healing, and the checks on the way. */
 import { LIMITS, messageOf } from "../../mesh/index.ts";
-import { CONVERGE_MS, checkSettled, checkStep, unsettled } from "./sim-checks.ts";
+import { checkSettled, checkStep, convergeMs, unsettled } from "./sim-checks.ts";
 import { sequenceDiagram } from "./sim-diagram.ts";
 import { SimWorld } from "./sim-world.ts";
 
@@ -161,12 +161,13 @@ async function healed(world: SimWorld): Promise<number> {
     await clock.run(100);
   }
   const startMs = clock.nowMs();
+  const withinMs = convergeMs(world);
   let why = unsettled(world);
-  while (why !== undefined && clock.nowMs() < startMs + CONVERGE_MS) {
+  while (why !== undefined && clock.nowMs() < startMs + withinMs) {
     await clock.run(50);
     why = unsettled(world);
   }
-  if (why !== undefined) throw new Error(`not settled ${CONVERGE_MS} ms after healing: ${why}`);
+  if (why !== undefined) throw new Error(`not settled ${withinMs} ms after healing: ${why}`);
   const convergedMs = clock.nowMs() - startMs;
   checkStep(world);
   checkSettled(world);

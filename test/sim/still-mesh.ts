@@ -113,6 +113,6 @@ export class StillMesh {
       incarnation: 1_800_000_000,
       advertise: { host, port: 6783 },
     };
-    return { ...meta, state: "alive", sinceMs: 0, rttMs: null, self: false };
+    return { ...meta, state: "alive", sinceMs: 0, rttMs: 0.8, self: false };
   }
 }
