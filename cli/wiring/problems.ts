@@ -164,7 +164,7 @@ function engine(docker: DockerStatus | undefined): HealthProblem[] {
     {
       code: "DOCKER_UNREACHABLE",
       text: `Docker does not answer${why}`,
-      next: "systemctl start docker; containers that run keep their network",
+      next: "systemctl status docker; containers that run keep their network",
     },
   ];
 }
@@ -173,7 +173,8 @@ function network({ docker, defaultNetwork: wanted }: Observations): HealthProble
   const unknown = docker === undefined || docker.lastSyncWallMs === null;
   if (wanted.onEngine || unknown || docker.lastError !== null) return [];
   const { name, subnet } = wanted;
-  const create = `docker network create -d tsweave --ipam-driver tsweave --subnet ${subnet} ${name}`;
+  const driver = "-d tsweave --ipam-driver tsweave";
+  const create = `docker network create ${driver} --subnet ${subnet} ${name}`;
   return [{ code: "NETWORK_MISSING", text: `Docker has no network ${name}`, next: create }];
 }
 

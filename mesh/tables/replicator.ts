@@ -161,7 +161,9 @@ export class Replicator implements Tables {
   membershipChanged(event: MemberEvent): void {
     const { member } = event;
     this.#peers.changed();
-    if (event.type === "alive" && !member.self) {
+    // A quick restart is an update: the new life may lack what the old one acknowledged.
+    const isNews = event.type === "alive" || event.type === "updated";
+    if (isNews && !member.self) {
       this.#spread.forget(member.id);
       this.#replica.revive(member.id);
       this.#exchange.with(member.id);

@@ -102,6 +102,7 @@ export class EngineWatch {
       const reason = messageOf(error);
       if (reason !== this.#status.lastError) log.warn({ reason }, "not compared with the engine");
       this.#status = { ...this.#status, lastError: reason };
+      nextMs = TIMES.engineRetryMsMax;
     }
     this.#worker.request(nextMs);
   }

@@ -84,19 +84,66 @@ describe("containers on the network", () => {
     });
   });
 
-  it("connects a host that was launched with a peer that does not exist", async () => {
+  it("says that its network was removed, and how to make it again", async () => {
+    const problems = async () => {
+      const { health } = await mesh.json<{
+        health: { problems: { code: string; next: string }[] };
+      }>("h9", "status");
+      return health.problems;
+    };
     await mesh.lab.addHost("h9");
-    const nobody = mesh.address("h9").replace(/\.\d+$/, ".250");
-    await mesh.launch("h9", [nobody]);
-    const lonely = await mesh.exec("h9", [
+    await mesh.launch("h9", [mesh.address("h1")]);
+    await mesh.docker("h9", "network", "rm", "tsweave");
+    const missing = await eventually("it says so", 3000, async () => {
+      const found = (await problems()).find(({ code }) => code === "NETWORK_MISSING");
+      assert.ok(found);
+      return found;
+    });
+    await mesh.ok("h9", missing.next.split(" "));
+    await eventually("all is well", 3000, async () => assert.deepEqual(await problems(), []));
+    await mesh.web("h9", "web9");
+    assert.equal(await mesh.inside("h1", "web1", "wget", "-qO-", "http://web9/"), "web9");
+  });
+
+  it("takes over what runs when the state directory is lost", async () => {
+    const ip = await mesh.ip("h9", "web9");
+    const before = await mesh.daemonPid("h9");
+    await mesh.ok("h9", ["sh", "-c", `kill -9 ${before}; rm -r /var/lib/tsweave/*`]);
+    await mesh.launch("h9", [mesh.address("h1")]);
+    await eventually("its container is a row of the new peer", 5000, async () => {
+      const rows = (await mesh.endpoints("h9")).filter(({ local }) => local);
+      assert.deepEqual(
+        rows.map((row) => [row.name, row.ip]),
+        [["web9", ip]],
+      );
+    });
+    await mesh.web("h9", "next9");
+    assert.notEqual(await mesh.ip("h9", "next9"), ip);
+    await eventually("both are reached by name", 3000, async () => {
+      for (const name of ["web9", "next9"]) {
+        assert.equal(await mesh.inside("h1", "web1", "wget", "-qO-", `http://${name}/`), name);
+      }
+    });
+    const { health } = await mesh.json<{ health: { problems: { code: string }[] } }>(
+      "h1",
+      "status",
+    );
+    assert.deepEqual(health.problems, [], "the former peer of this host is no problem");
+  });
+
+  it("connects a host that was launched with a peer that does not exist", async () => {
+    await mesh.lab.addHost("h8");
+    const nobody = mesh.address("h8").replace(/\.\d+$/, ".250");
+    await mesh.launch("h8", [nobody]);
+    const lonely = await mesh.exec("h8", [
       ...["docker", "run", "-d", "--net", "tsweave", "busybox", "sleep", "60"],
     ]);
     assert.notEqual(lonely.code, 0);
     assert.match(lonely.stderr, new RegExp(nobody.replaceAll(".", "\\.")), "says who is missing");
-    const { code, stderr } = await mesh.cli("h9", "connect", mesh.address("h1"));
+    const { code, stderr } = await mesh.cli("h8", "connect", mesh.address("h1"));
     assert.equal(code, 0, stderr);
-    await eventually("h9 has addresses", 5000, () => mesh.web("h9", "web9"));
-    assert.equal(await mesh.inside("h9", "web9", "wget", "-qO-", "http://web2/"), "web2");
+    await eventually("h8 has addresses", 5000, () => mesh.web("h8", "web8"));
+    assert.equal(await mesh.inside("h8", "web8", "wget", "-qO-", "http://web2/"), "web2");
   });
 });
 

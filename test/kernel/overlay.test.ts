@@ -178,7 +178,7 @@ test("drift is repaired soon after the hint, long before the interval", async ()
   assert.deepEqual(h1.reconciler.status().unplugged, []);
 });
 
-test("a namespace whose name somebody deletes has it again, and its containers lose nothing", async () => {
+test("a namespace whose name is deleted has it again, and containers lose nothing", async () => {
   const [h1] = hosts();
   const [web = ""] = containers;
   const netns = overlayNetns(h1);

@@ -20,14 +20,19 @@ function progress(text: string): void {
 /** Shows a command as typed on a host, runs it there, shows what it prints. */
 async function show(mesh: MeshHosts, host: string, command: string): Promise<void> {
   process.stdout.write(`\n${host}# ${command}\n`);
-  const bundle = join(ROOT, "dist/tsweave.js");
-  const shell = `tsweave() { ${process.execPath} ${bundle} "$@"; }; ${command}`;
-  const { stdout, stderr, code } = await mesh.exec(host, ["sh", "-c", shell], 60_000);
+  const { stdout, stderr, code } = await mesh.exec(host, ["sh", "-c", command], 60_000);
   process.stdout.write(`${stdout}${stderr}`);
   if (code !== 0) throw new Error(`on ${host}: ${command}: exit code ${code}`);
 }
 
+/** Makes `tsweave` a command on each host, as an installation would. */
+async function install(mesh: MeshHosts): Promise<void> {
+  const link = `mkdir -p /run/bin && ln -s ${join(ROOT, "dist/tsweave.js")} /run/bin/tsweave`;
+  await Promise.all(HOSTS.map((host) => mesh.ok(host, ["sh", "-c", link])));
+}
+
 async function walk(mesh: MeshHosts): Promise<void> {
+  await install(mesh);
   const [a1, a2, a3] = HOSTS.map((host) => mesh.address(host));
   progress("launching tsweave on each host, with the others as peers");
   await show(mesh, "h1", `tsweave launch ${a2} ${a3}`);
@@ -87,7 +92,7 @@ async function main(): Promise<void> {
     done = true;
   } finally {
     if (done && keep) {
-      progress("done; the hosts are still up. Enter one, or remove them all:");
+      progress("done; the hosts are still up. Enter one (docker, tsweave), or remove all:");
       process.stdout.write(`\n  npm run lab -- --name ${LAB} exec h1 sh\n`);
       process.stdout.write(`  npm run lab -- --name ${LAB} down\n`);
     } else {

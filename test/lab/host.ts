@@ -79,7 +79,8 @@ export class Host implements engine.EngineHost {
   environment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
     const { engineDir } = this.#spec;
     const engineBins = engineDir === null ? "" : `${engineDir}/usr/sbin:${engineDir}/usr/bin:`;
-    const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    // /run is the host's own: what is put into /run/bin is a command there and nowhere else.
+    const system = "/run/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     return {
       PATH: `${engineBins}${dirname(process.execPath)}:${system}`,
       HOME: "/root",

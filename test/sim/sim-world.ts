@@ -194,7 +194,8 @@ export class SimWorld implements PeerWorld {
     if (host.peer !== peer) return;
     this.verdicts.left(peer);
     await this.crash(host);
-    this.launch(host);
+    // A process takes a moment to start; its predecessor's last packets arrive before.
+    this.clock.timer("sim-launch", 100 + this.random.below(400), () => this.launch(host));
   }
 
   /** Refusals are fine; a result counts only while its daemon lives; what checkers find is kept. */

@@ -301,6 +301,24 @@ test("an endpoint plugged while a pass observes is not taken for a stray", async
   assert.deepEqual(reconciler.status().unplugged, []);
 });
 
+test("a pair that is gone is told once two passes agree, which takes a second", async () => {
+  const mine = local("1", "10.32.0.5");
+  const { kernel, reconciler, run } = setup({ locals: [mine] });
+  await reconciler.plug(mine, NET);
+  reconciler.start();
+  await run(0);
+  kernel.get(NETNS).links.delete("veth1111111");
+  reconciler.request("hint");
+  await run(0);
+  assert.deepEqual(reconciler.status().unplugged, [], "one pass may have looked during a Join");
+  await run(1000);
+  assert.deepEqual(reconciler.status().unplugged, [mine.id]);
+  assert.equal(reconciler.status().inSync, true);
+  await reconciler.plug(mine, NET);
+  await run(5000);
+  assert.deepEqual(reconciler.status().unplugged, []);
+});
+
 test("removeNetwork removes the namespace and is idempotent; a pass does not", async () => {
   const { kernel, reconciler, set, run } = setup();
   reconciler.start();

@@ -1,0 +1,80 @@
+/**
+ * A host that lost its state comes back as another peer at the same address: its heir.
+ *
+ * Law: two processes cannot have one address, so once an heir is here the former peer can never
+ * speak again, and its last rows stand for nothing. Its entries go after the grace, in which the
+ * heir takes over the containers that still run.
+ */
+import {
+  type Clock,
+  LIMITS,
+  type Member,
+  type PeerId,
+  type Presence,
+  TIMES,
+} from "../../mesh/index.ts";
+
+/** Whose rows count, as Presence says it. */
+export type Verdicts = Pick<Presence, "namesCount" | "entriesCount">;
+
+/** Members change rarely; rows ask by the thousand. */
+const LOOK_AGAIN_MS = 500;
+
+export class Heirs implements Verdicts {
+  readonly #presence: Verdicts;
+  readonly #clock: Clock;
+  readonly #members: () => readonly Member[];
+  /** BOUNDED: peersMax. */
+  readonly #disowned = new Set<PeerId>();
+  #lookedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(presence: Verdicts, clock: Clock, members: () => readonly Member[]) {
+    this.#presence = presence;
+    this.#clock = clock;
+    this.#members = members;
+  }
+
+  namesCount(peer: PeerId): boolean {
+    return this.#presence.namesCount(peer);
+  }
+
+  entriesCount(peer: PeerId): boolean {
+    return this.#presence.entriesCount(peer) && !this.disowned(peer);
+  }
+
+  /**
+   * Whether a peer has had an heir for the whole grace; so it stays, whatever becomes of the heir,
+   * until the peer itself is here again. At most half a second old.
+   */
+  disowned(peer: PeerId): boolean {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#lookedMs >= LOOK_AGAIN_MS) {
+      this.#lookedMs = nowMs;
+      this.#look(nowMs);
+    }
+    return this.#disowned.has(peer);
+  }
+
+  #look(nowMs: number): void {
+    const members = this.#members();
+    for (const { id, state } of members) if (state === "alive") this.#disowned.delete(id);
+    const graceIsOver = ({ sinceMs }: Member) => nowMs - sinceMs >= TIMES.deadGraceMs;
+    for (const [former, heir] of replacedPeers(members)) {
+      const isGone = graceIsOver(former) && graceIsOver(heir);
+      if (isGone && this.#disowned.size < LIMITS.peersMax) this.#disowned.add(former.id);
+    }
+  }
+}
+
+/** Peers that do not answer, each with the one that does at its address. */
+export function replacedPeers(members: readonly Member[]): Map<Member, Member> {
+  const place = ({ advertise }: Member) => `${advertise.host} ${advertise.port}`;
+  const isHere = ({ state }: Member) => state === "alive";
+  const here = new Map(members.filter(isHere).map((member) => [place(member), member]));
+  const replaced = new Map<Member, Member>();
+  for (const member of members) {
+    const heir = isHere(member) ? undefined : here.get(place(member));
+    if (heir !== undefined) replaced.set(member, heir);
+  }
+  return replaced;
+}

@@ -1,0 +1,141 @@
+/**
+ * `bench kernel`: how fast the reconciler brings remote endpoints into the kernel, cold and one at
+ * a time, against raw batches, and what it costs in processor time, stalls and memory.
+ */
+import { fork } from "node:child_process";
+import { run } from "../../lab/exec.ts";
+import { bundle, scratchDir } from "../lib/bundle.ts";
+import { Calm } from "../lib/calm.ts";
+import type { BenchOptions } from "../lib/options.ts";
+import { cpuMs } from "../lib/processes.ts";
+import type { Figure, Section } from "../lib/report.ts";
+import { ENTRIES, type Measured } from "./endpoints.ts";
+import { makeFloor, processPerEntryMs, rawBatchMs } from "./floor.ts";
+
+const SIZES = [1000, 10_000] as const;
+const ROUNDS = 5;
+const QUICK_ROUNDS = 1;
+const SINGLES = 100;
+/** Of the bench itself: what a person, or Docker waiting for an answer, begins to notice. */
+const STALL_MS = 100;
+
+interface Samples {
+  readonly size: number;
+  readonly measured: Measured[];
+  readonly rawMs: number[];
+  readonly rawCpuMs: number[];
+  readonly singlesMs: number[];
+}
+
+export async function benchKernel(options: BenchOptions): Promise<Section> {
+  const { cleanup, quick, say } = options;
+  const worker = await bundle("kernel/worker.ts", scratchDir(cleanup));
+  const tag = `k${(process.pid % 46_656).toString(36)}`;
+  cleanup.add("namespaces", () => removeNamespaces(tag));
+  const all: Samples[] = SIZES.map((size) => ({
+    size,
+    measured: [],
+    rawMs: [],
+    rawCpuMs: [],
+    singlesMs: [],
+  }));
+  const calm = new Calm(60_000);
+  for (let round = 0; round < (quick ? QUICK_ROUNDS : ROUNDS); round++) {
+    for (const samples of all) {
+      say(`round ${round + 1}: ${samples.size} endpoints`);
+      await calm.wait();
+      await floors(samples, `tw${tag}-f`);
+      samples.measured.push(await runWorker(worker, { tag, endpoints: samples.size }, options));
+    }
+  }
+  return {
+    name: "kernel",
+    title: "kernel: remote endpoints into the kernel",
+    figures: all.flatMap(figuresOf),
+    tables: [],
+    notes: NOTES,
+  };
+}
+
+async function floors({ size, rawMs, rawCpuMs, singlesMs }: Samples, netns: string): Promise<void> {
+  await makeFloor(netns);
+  const cpuBefore = cpuMs(process.pid);
+  rawMs.push(await rawBatchMs(netns, size));
+  rawCpuMs.push(cpuMs(process.pid) - cpuBefore);
+  const oneMs = await processPerEntryMs(netns, SINGLES);
+  singlesMs.push(oneMs * size * ENTRIES);
+  await run(["ip", "netns", "del", netns]);
+}
+
+/** The namespaces of a worker or of the floor that were left by an interruption. */
+async function removeNamespaces(tag: string): Promise<void> {
+  const own = new RegExp(`^(tw${tag}-\\w+|tsweave-\\d${tag}0*)$`);
+  const { stdout } = await run(["ip", "netns", "list"]);
+  for (const line of stdout.split("\n")) {
+    const name = line.split(" ")[0] ?? "";
+    if (own.test(name)) await run(["ip", "netns", "del", name], { allowFailure: true });
+  }
+}
+
+async function runWorker(
+  worker: string,
+  options: { readonly tag: string; readonly endpoints: number },
+  { cleanup }: BenchOptions,
+): Promise<Measured> {
+  const child = fork(worker, [JSON.stringify(options)], { stdio: "inherit" });
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  cleanup.add("the worker", async () => {
+    child.kill("SIGKILL");
+    await gone;
+  });
+  const measured = await new Promise<Measured>((resolve, reject) => {
+    child.once("message", (message) => resolve(message as Measured));
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the worker ended (${code})`)));
+  });
+  await gone;
+  return measured;
+}
+
+function figuresOf({ size, measured, rawMs, rawCpuMs, singlesMs }: Samples): Figure[] {
+  const what = (text: string): string => `${size} endpoints: ${text}`;
+  const of = (key: keyof Measured): number[] => measured.map((one) => one[key]);
+  const rate = (ms: readonly number[]): number[] => ms.map((one) => (size * ENTRIES * 1000) / one);
+  const raw = { name: "raw batch", values: rate(rawMs) };
+  const singles = { name: "a process each", values: rate(singlesMs) };
+  const plain = (text: string, unit: string, key: keyof Measured, target?: number): Figure => ({
+    what: what(text),
+    unit,
+    ours: of(key),
+    better: "lower",
+    ...(target === undefined ? {} : { target }),
+  });
+  const cold = rate(of("coldMs"));
+  return [
+    { what: what("cold"), unit: "entries/s", ours: cold, peer: raw, better: "higher" },
+    { what: what("cold"), unit: "entries/s", ours: cold, peer: singles, better: "higher" },
+    {
+      ...plain("cold, processor time", "ms", "coldCpuMs"),
+      peer: { name: "raw batch", values: rawCpuMs },
+    },
+    plain("cold, longest stall of the daemon", "ms", "coldStallMs", STALL_MS),
+    plain("a full pass that changes nothing", "ms", "fullPassMs"),
+    plain("a full pass, processor time", "ms", "fullPassCpuMs"),
+    plain("a full pass, longest stall", "ms", "fullPassStallMs", STALL_MS),
+    plain("one row more", "ms", "oneMs"),
+    plain("one row less", "ms", "oneGoneMs"),
+    plain("one row more and less, processor time with the looks after", "ms", "oneCpuMs"),
+    plain("resident memory", "MiB", "rssMib"),
+    plain("resident memory, over an empty reconciler", "MiB", "addedRssMib"),
+    plain("peak resident memory", "MiB", "peakRssMib"),
+  ];
+}
+
+const NOTES = [
+  "An endpoint is three entries: neighbour, forward (FDB of vxlan0), steer (FDB of br0). Raw " +
+    "batch: " +
+    "the same lines by ip and bridge side by side, without reading. A process each: the mean of " +
+    `${SINGLES} entries, scaled up.`,
+  "Cold holds the observation before, the batches, and the verifying observation after; the raw " +
+    "batch only writes. The limit on stalls is the bench's own.",
+];

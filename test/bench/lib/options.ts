@@ -1,0 +1,11 @@
+/** What every bench is given. */
+import type { Cleanup } from "./cleanup.ts";
+
+export interface BenchOptions {
+  readonly cleanup: Cleanup;
+  /** A fraction of the rounds, to see that the bench itself works. */
+  readonly quick: boolean;
+  /** Membership engines to compare (bench mesh). */
+  readonly engines: readonly string[];
+  readonly say: (text: string) => void;
+}

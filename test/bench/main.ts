@@ -1,0 +1,87 @@
+/**
+ * `npm run bench -- NAME… [--write] [--quick] [--engine E,…]`: measures what exists against a peer
+ * or the floor in the same run, prints Markdown, and with --write replaces that part of RESULTS.md.
+ */
+import { Cleanup } from "./lib/cleanup.ts";
+import { machineLine } from "./lib/machine.ts";
+import type { BenchOptions } from "./lib/options.ts";
+import { faultLines, renderSection, type Section } from "./lib/report.ts";
+import { writePart } from "./lib/results-file.ts";
+
+type Bench = (options: BenchOptions) => Promise<Section>;
+
+const BENCHES: Record<string, () => Promise<Bench>> = {
+  mesh: async () => (await import("./mesh/bench.ts")).benchMesh,
+  control: async () => (await import("./control/bench.ts")).benchControl,
+  data: async () => (await import("./data/bench.ts")).benchData,
+  kernel: async () => (await import("./kernel/bench.ts")).benchKernel,
+  dns: async () => (await import("./dns/bench.ts")).benchDns,
+};
+
+const USAGE = `usage: npm run bench -- [${Object.keys(BENCHES).join("|")}]… [--write] [--quick]
+                        [--engine swim,…]      (no name: all, one after the other)`;
+
+interface Arguments {
+  readonly names: readonly string[];
+  readonly write: boolean;
+  readonly quick: boolean;
+  readonly engines: readonly string[];
+}
+
+function readArguments(args: readonly string[]): Arguments {
+  const names: string[] = [];
+  let [write, quick, engines] = [false, false, ["swim", "native"]];
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? "";
+    if (arg === "--write") write = true;
+    else if (arg === "--quick") quick = true;
+    else if (arg === "--engine" && args[at + 1] !== undefined) {
+      engines = (args[++at] ?? "").split(",");
+    } else if (arg in BENCHES) names.push(arg);
+    else throw new Error(`unknown argument ${arg}\n${USAGE}`);
+  }
+  return { names: names.length > 0 ? names : Object.keys(BENCHES), write, quick, engines };
+}
+
+async function runBench(name: string, { write, quick, engines }: Arguments): Promise<void> {
+  const startMs = performance.now();
+  const seconds = (): string => ((performance.now() - startMs) / 1000).toFixed(0);
+  const say = (text: string): void => {
+    process.stderr.write(`${seconds().padStart(4)} s  ${name}: ${text}\n`);
+  };
+  const cleanup = new Cleanup();
+  cleanup.onSignals();
+  const about = machineLine();
+  const bench = await BENCHES[name]?.();
+  try {
+    const section = await bench?.({ cleanup, quick, engines, say });
+    if (section === undefined) return;
+    const text = renderSection(section, `${about} · ${seconds()} s`);
+    process.stdout.write(`${text}\n`);
+    if (write) writePart(name, text);
+    say(`${faultLines(section).length} figures worse or missed`);
+  } finally {
+    await cleanup.run();
+  }
+}
+
+async function main(): Promise<void> {
+  let args: Arguments;
+  try {
+    args = readArguments(process.argv.slice(2));
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  for (const name of args.names) {
+    try {
+      await runBench(name, args);
+    } catch (error) {
+      process.stderr.write(`bench ${name}: ${error instanceof Error ? error.stack : error}\n`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+await main();

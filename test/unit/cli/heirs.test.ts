@@ -1,0 +1,68 @@
+/** Peers replaced by another at their address: when their rows cease to count. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Heirs, replacedPeers } from "../../../cli/wiring/heirs.ts";
+import { keepUntilProved } from "../../../cli/wiring/keep.ts";
+import { type Member, type MemberState, TIMES } from "../../../mesh/index.ts";
+import { VirtualClock } from "../../lib/virtual-clock.ts";
+
+function member(id: string, host: string, state: MemberState, sinceMs = 0): Member {
+  const advertise = { host, port: 6783 };
+  return { id, name: "h1", incarnation: 1, advertise, state, sinceMs, rttMs: null, self: false };
+}
+
+const ALL_COUNT = { namesCount: () => true, entriesCount: () => true };
+
+test("a peer is replaced by one that is here at its address, and by no other", () => {
+  const lost = member("a", "192.0.2.1", "dead");
+  const heir = member("b", "192.0.2.1", "alive");
+  const others = [member("c", "192.0.2.2", "dead"), member("d", "192.0.2.3", "alive")];
+  assert.deepEqual([...replacedPeers([lost, heir, ...others])], [[lost, heir]]);
+  assert.deepEqual([...replacedPeers([{ ...lost, state: "suspect" }, heir])].length, 1);
+  assert.equal(replacedPeers([lost, { ...heir, state: "suspect" }]).size, 0);
+  assert.equal(replacedPeers([{ ...lost, state: "alive" }, heir]).size, 0);
+});
+
+test("its entries count for the grace, in which the heir takes over what runs", async () => {
+  const clock = new VirtualClock();
+  const startMs = clock.nowMs();
+  const members = [member("a", "192.0.2.1", "dead", startMs)];
+  const heirs = new Heirs(ALL_COUNT, clock, () => members);
+  assert.equal(heirs.entriesCount("a"), true);
+  await clock.run(TIMES.deadGraceMs * 2);
+  assert.equal(heirs.entriesCount("a"), true, "without an heir Presence alone decides");
+  members.push(member("b", "192.0.2.1", "alive", clock.nowMs()));
+  await clock.run(TIMES.deadGraceMs - 1000);
+  assert.equal(heirs.entriesCount("a"), true);
+  await clock.run(2000);
+  assert.equal(heirs.entriesCount("a"), false);
+  assert.equal(heirs.disowned("a"), true);
+  assert.equal(heirs.entriesCount("b"), true);
+  members.splice(1, 1, member("b", "192.0.2.1", "suspect", clock.nowMs()));
+  await clock.run(1000);
+  assert.equal(heirs.entriesCount("a"), false, "doubt about the heir gives nothing back");
+  members.splice(0, 1, member("a", "192.0.2.8", "alive", clock.nowMs()));
+  await clock.run(1000);
+  assert.equal(heirs.entriesCount("a"), true, "it was not lost after all");
+});
+
+test("entries of the heir's own lost containers may go, the former peer being dead", async () => {
+  const clock = new VirtualClock();
+  const former = member("a", "192.0.2.1", "dead", clock.nowMs());
+  const members = [former, member("b", "192.0.2.1", "alive", clock.nowMs())];
+  const keep = keepUntilProved(
+    {
+      clock,
+      presence: new Heirs(ALL_COUNT, clock, () => members),
+      members: () => members,
+      heldIncarnation: () => 1,
+      ownEndpointsKnown: () => true,
+      hasEndpoint: () => true,
+    },
+    { vtep: "192.0.2.9" },
+  );
+  const entry = { ip: "10.32.0.5", mac: "02:42:0a:20:00:05", vtep: "192.0.2.1" };
+  assert.equal(keep.mayRemove(entry), false);
+  await clock.run(TIMES.deadGraceMs + 1000);
+  assert.equal(keep.mayRemove(entry), true);
+});

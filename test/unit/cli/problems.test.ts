@@ -1,0 +1,129 @@
+/** What status calls a problem, and what it does not. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { EndpointRow } from "../../../cli/control/api.ts";
+import { type Observations, problemsOf } from "../../../cli/wiring/problems.ts";
+import type { Member } from "../../../mesh/index.ts";
+import type { DockerStatus, ReconcileStatus } from "../../../overlay/index.ts";
+
+const KERNEL: ReconcileStatus = {
+  inSync: true,
+  lastReconcileMs: 10,
+  lastAtMs: 1,
+  drift: 0,
+  lastError: null,
+  passes: 2,
+  steps: 3,
+  unplugged: [],
+};
+const DOCKER: DockerStatus = {
+  connected: true,
+  lastSyncWallMs: 1,
+  lastError: null,
+  released: 0,
+  adopted: 0,
+  calls: {},
+};
+const WELL: Observations = {
+  cloned: false,
+  twins: [],
+  strangers: [],
+  outdatedPassword: false,
+  members: [],
+  addresses: [],
+  kernel: KERNEL,
+  dns: {
+    domain: "tsweave.local",
+    names: 0,
+    sandboxes: [],
+    counters: { answered: 0, forwarded: 0, rejected: 0, failed: 0 },
+  },
+  docker: DOCKER,
+  endpoints: [],
+  defaultNetwork: { name: "tsweave", subnet: "10.32.0.0/12", onEngine: true },
+};
+
+const codes = (more: Partial<Observations>) =>
+  problemsOf({ ...WELL, ...more }).map(({ code }) => code);
+
+function row(name: string, peer: string, more: Partial<EndpointRow> = {}): EndpointRow {
+  return {
+    network: "tsweave",
+    id: name.padEnd(64, "0"),
+    name,
+    aliases: [],
+    ip: "10.32.0.2",
+    mac: "02:42:0a:20:00:02",
+    peer,
+    vtep: "192.0.2.1",
+    local: false,
+    state: "alive",
+    ...more,
+  };
+}
+
+function member(id: string, state: Member["state"], host: string): Member {
+  const advertise = { host, port: 6783 };
+  return { id, name: id, incarnation: 1, advertise, state, sinceMs: 0, rttMs: null, self: false };
+}
+
+test("nothing is wrong with a host that is well", () => {
+  assert.deepEqual(codes({}), []);
+});
+
+test("an engine that hangs with its event stream open is a problem", () => {
+  assert.deepEqual(codes({ docker: { ...DOCKER, lastError: "no answer within 5000 ms" } }), [
+    "DOCKER_UNREACHABLE",
+  ]);
+});
+
+test("an engine that answered and whose event stream comes next is none", () => {
+  assert.deepEqual(codes({ docker: { ...DOCKER, connected: false } }), []);
+  const never = { ...DOCKER, connected: false, lastSyncWallMs: null };
+  assert.deepEqual(codes({ docker: never }), ["DOCKER_UNREACHABLE"]);
+});
+
+test("a network that somebody removed is named with the command that makes it", () => {
+  const defaultNetwork = { ...WELL.defaultNetwork, onEngine: false };
+  const [problem] = problemsOf({ ...WELL, defaultNetwork });
+  assert.equal(problem?.code, "NETWORK_MISSING");
+  assert.match(problem?.next ?? "", /--subnet 10\.32\.0\.0\/12 tsweave$/);
+  assert.deepEqual(codes({ defaultNetwork, docker: undefined }), [], "--no-docker has none");
+  const asking = { ...DOCKER, lastSyncWallMs: null };
+  assert.deepEqual(codes({ defaultNetwork, docker: asking }), [], "before the engine has told");
+});
+
+test("a container without its veth pair is named with the command that helps", () => {
+  const [problem] = problemsOf({
+    ...WELL,
+    endpoints: [row("web", "h1", { local: true, state: "unplugged" })],
+  });
+  assert.equal(problem?.code, "UNPLUGGED");
+  assert.equal(problem?.next, "docker restart web");
+});
+
+test("one address or one MAC at two containers is told, within one network, of live peers", () => {
+  const web = row("web", "h1");
+  const sameBoth = row("db", "h2");
+  assert.deepEqual(codes({ endpoints: [web, sameBoth] }), ["ADDRESS_TWICE", "MAC_TWICE"]);
+  const sameMac = { ...sameBoth, ip: "10.33.0.9" };
+  const [problem] = problemsOf({ ...WELL, endpoints: [web, sameMac] });
+  assert.equal(problem?.text, "web on h1 and db on h2 have one MAC 02:42:0a:20:00:02");
+  assert.deepEqual(codes({ endpoints: [web, { ...sameBoth, network: "other" }] }), []);
+  assert.deepEqual(codes({ endpoints: [web, { ...sameBoth, state: "dead" }] }), []);
+});
+
+test("a hundred of one kind are told in a few lines", () => {
+  const cut = Array.from({ length: 100 }, (_, i) =>
+    row(`c${i}`, "h1", { local: true, state: "unplugged", ip: `10.32.1.${i}`, mac: `${i}` }),
+  );
+  const problems = problemsOf({ ...WELL, endpoints: cut });
+  assert.equal(problems.length, 9);
+  assert.equal(problems[8]?.text, "92 more like this");
+});
+
+test("a dead peer is a problem unless its host is back under another id", () => {
+  const lost = member("lost", "dead", "192.0.2.1");
+  assert.deepEqual(codes({ members: [lost] }), ["PEER_DEAD"]);
+  assert.deepEqual(codes({ members: [lost, member("heir", "alive", "192.0.2.1")] }), []);
+});
