@@ -116,7 +116,8 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
     peers,
   });
   const { node, presence, store, self } = mesh;
-  const heirs = new Heirs(presence, clock, () => node.membership.members());
+  const members = () => node.membership.members();
+  const heirs = new Heirs({ presence, clock, members, vteps: () => rows.vteps() });
   const rows = new SharedRows({ tables: node.tables, heirs, log }, self);
   const alloc = new IpAlloc(
     {

@@ -3,7 +3,8 @@
  * Docker will not repeat (CreateNetwork is not replayed at engine start, a lost Leave never is).
  *
  * Law: crash-only. A change is appended to the journal before anyone sees it; the state is what
- * the journal says and nothing else.
+ * the journal says and nothing else. An append that failed may have left part of a record, behind
+ * which nothing would be read again: the journal is replaced before the next one.
  */
 import {
   decodeWire,
@@ -59,16 +60,20 @@ export class Ledger {
   /** BOUNDED: rowsPerOriginMax, checked before a record is appended. */
   readonly #endpoints = new Map<string, HeldEndpoint>();
   readonly #store: Store;
+  readonly #log: Log;
   #records = 0;
+  /** The last append failed and the journal has not been replaced since. */
+  #doubtful = false;
   #tail: Promise<void> = Promise.resolve();
 
-  private constructor(store: Store) {
+  private constructor(store: Store, log: Log) {
     this.#store = store;
+    this.#log = log;
   }
 
   /** Reads the journal. A record that cannot be read is logged and left out. */
   static async open(store: Store, log: Log): Promise<Ledger> {
-    const ledger = new Ledger(store);
+    const ledger = new Ledger(store, log);
     for (const bytes of await store.records(KEY)) {
       ledger.#records += 1;
       try {
@@ -128,25 +133,38 @@ export class Ledger {
   /** One write after the other, so that a rewrite never loses an append that is under way. */
   async #append(record: Parameters<typeof encodeWire>[0]): Promise<void> {
     const work = this.#tail.then(async () => {
+      await this.#tidy();
       const bytes = encodeWire(record);
-      await this.#store.append(KEY, bytes);
+      try {
+        await this.#store.append(KEY, bytes);
+      } catch (error) {
+        this.#doubtful = true;
+        throw unwritable(error);
+      }
       this.#records += 1;
       this.#apply(bytes);
-      await this.#compact();
     });
     this.#tail = work.catch(() => undefined);
     await work;
   }
 
-  async #compact(): Promise<void> {
+  /** Replaces a journal that is mostly history, which may wait, or in doubt, which may not. */
+  async #tidy(): Promise<void> {
     const alive = this.#networks.size + this.#endpoints.size;
-    if (this.#records < COMPACT_RECORDS_MIN || this.#records < 4 * alive) return;
+    const isLong = this.#records >= COMPACT_RECORDS_MIN && this.#records >= 4 * alive;
+    if (!isLong && !this.#doubtful) return;
     const records = [
       ...this.networks().map(networkRecord),
       ...this.endpoints().map(endpointRecord),
     ];
-    await this.#store.rewrite(KEY, records.map(encodeWire));
-    this.#records = records.length;
+    try {
+      await this.#store.rewrite(KEY, records.map(encodeWire));
+      this.#records = records.length;
+      this.#doubtful = false;
+    } catch (error) {
+      if (this.#doubtful) throw unwritable(error);
+      this.#log.warn({ reason: messageOf(error) }, "the ledger is not shortened yet");
+    }
   }
 
   #apply(bytes: Uint8Array): void {
@@ -162,6 +180,13 @@ export class Ledger {
 /** An endpoint as the rest of the overlay knows it. */
 export function localEndpoint(endpoint: HeldEndpoint, network: HeldNetwork): LocalEndpoint {
   return { id: endpoint.id, network: network.name, ip: endpoint.ip, mac: endpoint.mac };
+}
+
+function unwritable(error: unknown): TsweaveError {
+  return new TsweaveError("STATE_UNWRITABLE", `the journal of endpoints: ${messageOf(error)}`, {
+    hint: "free space on the disk of the state directory, then try again",
+    cause: error,
+  });
 }
 
 function fullError(what: string, most: number): TsweaveError {

@@ -20,26 +20,32 @@ export type Verdicts = Pick<Presence, "namesCount" | "entriesCount">;
 /** Members change rarely; rows ask by the thousand. */
 const LOOK_AGAIN_MS = 500;
 
+export interface HeirsPorts {
+  readonly presence: Verdicts;
+  readonly clock: Clock;
+  readonly members: () => readonly Member[];
+  /** Peers that have endpoint rows and the underlay address that these name. */
+  readonly vteps: () => ReadonlyMap<PeerId, string>;
+}
+
 export class Heirs implements Verdicts {
-  readonly #presence: Verdicts;
-  readonly #clock: Clock;
-  readonly #members: () => readonly Member[];
+  readonly #ports: HeirsPorts;
+  readonly #startedMs: number;
   /** BOUNDED: peersMax. */
   readonly #disowned = new Set<PeerId>();
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(presence: Verdicts, clock: Clock, members: () => readonly Member[]) {
-    this.#presence = presence;
-    this.#clock = clock;
-    this.#members = members;
+  constructor(ports: HeirsPorts) {
+    this.#ports = ports;
+    this.#startedMs = ports.clock.nowMs();
   }
 
   namesCount(peer: PeerId): boolean {
-    return this.#presence.namesCount(peer);
+    return this.#ports.presence.namesCount(peer);
   }
 
   entriesCount(peer: PeerId): boolean {
-    return this.#presence.entriesCount(peer) && !this.disowned(peer);
+    return this.#ports.presence.entriesCount(peer) && !this.disowned(peer);
   }
 
   /**
@@ -47,7 +53,7 @@ export class Heirs implements Verdicts {
    * until the peer itself is here again. At most half a second old.
    */
   disowned(peer: PeerId): boolean {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#ports.clock.nowMs();
     if (nowMs - this.#lookedMs >= LOOK_AGAIN_MS) {
       this.#lookedMs = nowMs;
       this.#look(nowMs);
@@ -56,13 +62,25 @@ export class Heirs implements Verdicts {
   }
 
   #look(nowMs: number): void {
-    const members = this.#members();
+    const members = this.#ports.members();
     for (const { id, state } of members) if (state === "alive") this.#disowned.delete(id);
-    const graceIsOver = ({ sinceMs }: Member) => nowMs - sinceMs >= TIMES.deadGraceMs;
-    for (const [former, heir] of replacedPeers(members)) {
-      const isGone = graceIsOver(former) && graceIsOver(heir);
-      if (isGone && this.#disowned.size < LIMITS.peersMax) this.#disowned.add(former.id);
+    const isOver = (sinceMs: number) => nowMs - sinceMs >= TIMES.deadGraceMs;
+    const gone = [...replacedPeers(members)]
+      .filter(([former, heir]) => isOver(former.sinceMs) && isOver(heir.sinceMs))
+      .map(([{ id }]) => id);
+    if (isOver(this.#startedMs)) gone.push(...this.#unmet(members, isOver));
+    for (const id of gone) {
+      if (this.#disowned.size < LIMITS.peersMax) this.#disowned.add(id);
     }
+  }
+
+  /** Peers nobody has met since the mesh restarted, whose rows name an heir's host. */
+  #unmet(members: readonly Member[], isOver: (sinceMs: number) => boolean): PeerId[] {
+    const met = new Set(members.map(({ id }) => id));
+    const heirs = members.filter(({ state, sinceMs }) => state === "alive" && isOver(sinceMs));
+    const hosts = new Set(heirs.map(({ advertise }) => advertise.host));
+    const unmet = [...this.#ports.vteps()].filter(([id, host]) => !met.has(id) && hosts.has(host));
+    return unmet.map(([id]) => id);
   }
 }
 

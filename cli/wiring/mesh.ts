@@ -78,6 +78,7 @@ export async function openMesh(
       return engine;
     },
   );
+  node.formerAddress = (peer) => origins(node, options.bind.port).get(peer);
   const presence = new Presence({
     clock,
     streams,

@@ -44,6 +44,13 @@ export class SharedRows {
     return found;
   }
 
+  /** Peers that have endpoint rows, with the underlay address that these name. */
+  vteps(): Map<PeerId, string> {
+    const found = new Map<PeerId, string>();
+    for (const { origin, row } of this.endpoints.rows()) found.set(origin, row.vtep);
+    return found;
+  }
+
   /** All endpoint rows but those of hosts that came back as another peer. */
   *endpointRows(): Generator<{ origin: PeerId; key: string; row: EndpointRow }> {
     for (const typed of this.endpoints.rows()) {

@@ -72,6 +72,12 @@ class World {
   }
 }
 
+/** What comes of `work` while half a second passes. */
+async function together<T>(world: World, work: Promise<T>): Promise<T> {
+  await world.clock.run(500);
+  return await work;
+}
+
 describe("tables between peers", () => {
   it("delivers a row to everyone and announce resolves with nobody late", async () => {
     const world = new World(1);
@@ -96,6 +102,21 @@ describe("tables between peers", () => {
     const announced = world.nodes[0]?.node.tables.announce(400);
     await world.clock.run(500);
     assert.deepEqual(await announced, { late: [world.nodes[2]?.meta.id] });
+  });
+
+  it("announce does not count what a peer acknowledged in its former life", async () => {
+    const world = new World(4);
+    for (let i = 0; i < 3; i += 1) await world.add(i, 1);
+    world.judge();
+    await world.clock.run(50);
+    world.nodes[0]?.node.tables.put("endpoints", "e1", ["x"]);
+    const [first] = world.nodes;
+    const member = first?.membership.members().find(({ name }) => name === "h2");
+    if (first === undefined || member === undefined) throw new Error("no members");
+    assert.deepEqual(await together(world, first.node.tables.announce(400)), { late: [] });
+    world.network.partition(["10.0.0.1"], ["10.0.0.3"]);
+    first.node.tables.membershipChanged({ type: "updated", member });
+    assert.deepEqual(await together(world, first.node.tables.announce(400)), { late: [member.id] });
   });
 
   it("carries a row too large for a datagram", async () => {

@@ -180,8 +180,7 @@ function against(name: string, own: readonly number[], values: readonly number[]
 const NOTES = [
   "Engine 20.10 on both hosts, the docker command line included in every time; the networks take " +
     "turns within a round. Both hosts have another container on each network, so no time holds " +
-    "the " +
-    "building of a network namespace.",
+    "the building of a network namespace.",
   "The other host asks for the name every 2 ms, and pings every 5 ms from the moment it has the " +
     "neighbour entry. Negative times relative to StartedAt are before the container's start.",
 ];

@@ -13,6 +13,10 @@ function member(id: string, host: string, state: MemberState, sinceMs = 0): Memb
 
 const ALL_COUNT = { namesCount: () => true, entriesCount: () => true };
 
+function heirsOf(clock: VirtualClock, members: readonly Member[], vteps = new Map()): Heirs {
+  return new Heirs({ presence: ALL_COUNT, clock, members: () => members, vteps: () => vteps });
+}
+
 test("a peer is replaced by one that is here at its address, and by no other", () => {
   const lost = member("a", "192.0.2.1", "dead");
   const heir = member("b", "192.0.2.1", "alive");
@@ -27,7 +31,7 @@ test("its entries count for the grace, in which the heir takes over what runs", 
   const clock = new VirtualClock();
   const startMs = clock.nowMs();
   const members = [member("a", "192.0.2.1", "dead", startMs)];
-  const heirs = new Heirs(ALL_COUNT, clock, () => members);
+  const heirs = heirsOf(clock, members);
   assert.equal(heirs.entriesCount("a"), true);
   await clock.run(TIMES.deadGraceMs * 2);
   assert.equal(heirs.entriesCount("a"), true, "without an heir Presence alone decides");
@@ -53,7 +57,7 @@ test("entries of the heir's own lost containers may go, the former peer being de
   const keep = keepUntilProved(
     {
       clock,
-      presence: new Heirs(ALL_COUNT, clock, () => members),
+      presence: heirsOf(clock, members),
       members: () => members,
       heldIncarnation: () => 1,
       ownEndpointsKnown: () => true,
@@ -65,4 +69,21 @@ test("entries of the heir's own lost containers may go, the former peer being de
   assert.equal(keep.mayRemove(entry), false);
   await clock.run(TIMES.deadGraceMs + 1000);
   assert.equal(keep.mayRemove(entry), true);
+});
+
+test("rows of a peer that nobody has met since the start go with its heir too", async () => {
+  const clock = new VirtualClock();
+  const members = [member("b", "192.0.2.1", "alive", clock.nowMs())];
+  const vteps = new Map([
+    ["a", "192.0.2.1"],
+    ["b", "192.0.2.1"],
+    ["c", "192.0.2.3"],
+  ]);
+  const heirs = heirsOf(clock, members, vteps);
+  assert.equal(heirs.disowned("a"), false);
+  await clock.run(TIMES.deadGraceMs + 1000);
+  assert.deepEqual(
+    ["a", "b", "c"].map((id) => heirs.disowned(id)),
+    [true, false, false],
+  );
 });

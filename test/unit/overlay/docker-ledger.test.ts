@@ -1,7 +1,11 @@
 /** The ledger survives what a crash can do, and stays small. */
 import assert from "node:assert/strict";
+import { appendFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { encodeWire } from "../../../mesh/index.ts";
+import { encodeWire, type Store } from "../../../mesh/index.ts";
+import { FileStore } from "../../../mesh/io/file-store.ts";
 import { type HeldEndpoint, type HeldNetwork, Ledger } from "../../../overlay/index.ts";
 import { MemoryStore } from "../../lib/memory-store.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
@@ -65,6 +69,45 @@ describe("the ledger", () => {
     assert.equal(ledger.endpoints().length, 2);
   });
 
+  it("loses nothing behind a record that a full disk tore", async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), "tsweave-ledger-"));
+    t.after(() => rm(directory, { recursive: true }));
+    const files = await FileStore.open(directory, new QuietLog());
+    let isFull = false;
+    const store: Store = {
+      load: (key) => files.load(key),
+      save: (key, bytes) => files.save(key, bytes),
+      records: (key) => files.records(key),
+      rewrite: async (key, records) => {
+        if (isFull) throw new Error("ENOSPC");
+        await files.rewrite(key, records);
+      },
+      append: async (key, record) => {
+        if (!isFull) return await files.append(key, record);
+        await appendFile(join(directory, `${key}.journal`), Buffer.alloc(20, 0x2a));
+        throw new Error("ENOSPC");
+      },
+    };
+    const ledger = await Ledger.open(store, new QuietLog());
+    await ledger.putEndpoint(endpoint("one"));
+    isFull = true;
+    const refusal = { code: "STATE_UNWRITABLE", message: /journal of endpoints: ENOSPC/ };
+    await assert.rejects(ledger.putEndpoint(endpoint("two")), refusal);
+    await assert.rejects(ledger.putEndpoint(endpoint("two")), refusal);
+    isFull = false;
+    await ledger.putEndpoint(endpoint("three"));
+    await ledger.dropEndpoint("one");
+    await files.close();
+    const again = await Ledger.open(
+      await FileStore.open(directory, new QuietLog()),
+      new QuietLog(),
+    );
+    assert.deepEqual(
+      again.endpoints().map(({ id }) => id),
+      ["three"],
+    );
+  });
+
   it("leaves out records that it cannot read, with a line in the log", async () => {
     const store = new MemoryStore();
     const ledger = await Ledger.open(store, new QuietLog());
@@ -76,6 +119,18 @@ describe("the ledger", () => {
     const again = await Ledger.open(store, log);
     assert.deepEqual(again.networks(), [NETWORK]);
     assert.equal(log.lines.filter(({ level }) => level === "warn").length, 3);
+  });
+
+  it("goes on when it cannot shorten its journal yet", async () => {
+    const store = new MemoryStore();
+    const shorten = store.rewrite.bind(store);
+    store.rewrite = () => Promise.reject(new Error("disk full"));
+    const ledger = await Ledger.open(store, new QuietLog());
+    for (let at = 0; at < 600; at += 1) await ledger.putEndpoint(endpoint(`e${at % 3}`));
+    store.rewrite = shorten;
+    await ledger.putEndpoint(endpoint("e0"));
+    assert.ok((store.journals.get("overlay") ?? []).length < 10);
+    assert.equal((await Ledger.open(store, new QuietLog())).endpoints().length, 3);
   });
 
   it("rewrites its journal when most of it is history, losing no append under way", async () => {
