@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { ExecResult } from "../lab/exec.ts";
-import { Lab } from "../lab/lab.ts";
 import { MeshHosts } from "../lib/mesh-hosts.ts";
 
 const HOST = "b1";
@@ -46,7 +45,7 @@ async function refused(script: string, code: number, line: RegExp): Promise<void
 
 describe("bad input at launch", () => {
   before(async () => {
-    mesh = new MeshHosts(await Lab.up({ name: "bad", hosts: [HOST], replace: true }));
+    mesh = await MeshHosts.hostsOnly("bad", { hosts: [HOST] });
   });
   after(async () => {
     await mesh?.lab.down();

@@ -1,7 +1,6 @@
 /** Engines of several versions in one mesh: the machine's own, and Debian's newest extracted. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Lab } from "../lab/lab.ts";
 import { newerEngine } from "../lab/newer-engine.ts";
 import { eventually, MeshHosts } from "../lib/mesh-hosts.ts";
 
@@ -13,7 +12,7 @@ describe("an older and a newer engine in one mesh", { skip }, () => {
   before(async () => {
     const engineDirs = "engineDir" in newer ? { new1: newer.engineDir } : {};
     const hosts = ["old1", "new1"];
-    mesh = new MeshHosts(await Lab.up({ name: "engines", hosts, engineDirs, replace: true }));
+    mesh = await MeshHosts.hostsOnly("engines", { hosts, engineDirs });
     await Promise.all(hosts.map((host) => mesh.launch(host, mesh.addresses(host))));
     await mesh.web("old1", "web-old");
     await mesh.web("new1", "web-new");

@@ -1,7 +1,6 @@
 /** Everyday Docker on the network: published ports, first lookups, aliases, stop and launch. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Lab } from "../lab/lab.ts";
 import { eventually, MeshHosts } from "../lib/mesh-hosts.ts";
 
 const HOSTS = ["h1", "h2"] as const;
@@ -150,7 +149,7 @@ describe("containers on the network", () => {
 describe("two meshes that were founded apart", () => {
   let pair: MeshHosts;
   before(async () => {
-    pair = new MeshHosts(await Lab.up({ name: "apart", hosts: ["m1", "m2"], replace: true }));
+    pair = await MeshHosts.hostsOnly("apart", { hosts: ["m1", "m2"] });
     await pair.launch("m1", []);
     await pair.launch("m2", []);
   });

@@ -1,7 +1,6 @@
 /** An encrypted mesh on real engines: the main job, a wrong password, the wire, a live rotation. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Lab } from "../lab/lab.ts";
 import { eventually, MeshHosts } from "../lib/mesh-hosts.ts";
 
 const HOSTS = ["s1", "s2", "s3"] as const;
@@ -52,7 +51,7 @@ async function problem(host: string, code: string, where: string): Promise<Probl
 
 describe("a mesh with a password", () => {
   before(async () => {
-    mesh = new MeshHosts(await Lab.up({ name: "sealed", hosts: HOSTS, replace: true }));
+    mesh = await MeshHosts.hostsOnly("sealed", { hosts: HOSTS });
     await Promise.all(HOSTS.map((host) => launch(host, mesh.addresses(host))));
     await Promise.all(HOSTS.map((host) => mesh.web(host, `web-${host}`)));
   });

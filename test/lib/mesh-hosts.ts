@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { ExecResult } from "../lab/exec.ts";
-import { Lab } from "../lab/lab.ts";
+import { Lab, type LabOptions } from "../lab/lab.ts";
 import { ROOT } from "./sources.ts";
 
 export const BUNDLE = join(ROOT, "dist/tsweave.js");
@@ -24,9 +24,15 @@ export class MeshHosts {
     this.lab = lab;
   }
 
+  /** A lab of this process alone: the same test may run beside itself in another clone. */
+  static async hostsOnly(name: string, options: Omit<LabOptions, "name">): Promise<MeshHosts> {
+    const own = `${name}-${process.pid.toString(36)}`;
+    return new MeshHosts(await Lab.up({ ...options, name: own }));
+  }
+
   /** A lab with the daemon launched on every host, each naming all others as peers. */
   static async up(name: string, hosts: readonly string[]): Promise<MeshHosts> {
-    const mesh = new MeshHosts(await Lab.up({ name, hosts, replace: true }));
+    const mesh = await MeshHosts.hostsOnly(name, { hosts });
     try {
       await Promise.all(hosts.map((host) => mesh.launch(host, mesh.addresses(host))));
     } catch (error) {
