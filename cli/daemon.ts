@@ -90,7 +90,7 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
   }
   const facts = new ControlFacts(
     { ...parts, clock, docker: sides.docker },
-    { config, advertise, stop },
+    { config, advertise, peers: base.peers, stop },
   );
   const control = await startControl({ runDir: config.runDir, backend: facts, log });
   stops.add("control", () => control.close());

@@ -6,6 +6,8 @@
 import { isIP, isIPv6 } from "node:net";
 import { type ErrorCode, type HostPort, TsweaveError } from "../mesh/index.ts";
 
+export { formatHostPort } from "../mesh/index.ts";
+
 const NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 const HINT = "write host, host:port or [IPv6]:port";
@@ -33,9 +35,4 @@ export function parsePeer(text: string, defaultPort: number, code: ErrorCode = "
 export function parsePort(text: string): number | undefined {
   const port = /^[1-9][0-9]{0,4}$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,5 +1,7 @@
 /** The door of mesh: the only file other folders import from here. */
+export { Contacts } from "./contacts.ts";
 export * from "./errors.ts";
+export { addressKey as formatHostPort } from "./host-port.ts";
 export { nextIdentity } from "./identity.ts";
 export * from "./limits.ts";
 export type * from "./membership/membership.ts";

@@ -56,6 +56,8 @@ export const LIMITS = {
   intervalsPerRowMax: 2048,
   /** Founders of a mesh, 51 bytes each in its record; later peers ask for space. */
   foundersMax: 1024,
+  /** Addresses of peers that were met, kept to find the mesh again after a boot. */
+  contactsMax: 64,
   /** Peers named at launch, as a voter reports them. */
   declaredMax: 256,
   /** Addresses one host may hold or let rest in one pool: a few thousand containers and room. */

@@ -23,6 +23,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./connect.ts")).connect,
   },
   {
+    name: "forget",
+    summary: "try a peer's address no longer",
+    load: async () => (await import("./forget.ts")).forget,
+  },
+  {
     name: "keys",
     summary: "show and change the passwords of an encrypted mesh",
     load: async () => (await import("./keys.ts")).keys,

@@ -222,8 +222,10 @@ export interface ControlBackend {
   readonly endpoints: () => readonly EndpointRow[];
   readonly ipam: () => readonly PoolRow[];
   readonly dns: () => Replies["dns"];
-  /** Adds reconnect targets; hosts are literal addresses. */
-  readonly connect: (peers: readonly HostPort[]) => void;
+  /** Adds reconnect targets; hosts are literal addresses. Resolves once a restart keeps them. */
+  readonly connect: (peers: readonly HostPort[]) => Promise<void>;
+  /** Drops reconnect targets. Resolves with those that the next launch names again. */
+  readonly forget: (peers: readonly HostPort[]) => Promise<readonly HostPort[]>;
   readonly keys: () => KeysReply;
   /** Resolves once the change is on disk and counts. */
   readonly changeKeys: (change: KeyChange) => Promise<KeysReply>;

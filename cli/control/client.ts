@@ -58,6 +58,12 @@ export class ControlClient {
     await this.#json("POST", "/v1/connect", { peers });
   }
 
+  /** Drops reconnect targets; resolves with those that launch was given. @throws as `status`. */
+  async forget(peers: readonly HostPort[]): Promise<readonly HostPort[]> {
+    const reply = await this.#json("POST", "/v1/forget", { peers });
+    return reply.namedAtLaunch as readonly HostPort[];
+  }
+
   /** Resolves when the daemon's process has ended. @throws as `status`. */
   async stop(deadlineMs = STOP_DEADLINE_MS): Promise<void> {
     const { status, text } = await this.#call("POST", "/v1/stop", {}, deadlineMs);

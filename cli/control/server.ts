@@ -88,8 +88,11 @@ async function answer(
   const body = await readBody(request);
   if (request.method === "POST" && path === "/v1/connect") {
     const peers = peersOf(body);
-    backend.connect(peers);
+    await backend.connect(peers);
     return reply(response, { peers });
+  }
+  if (request.method === "POST" && path === "/v1/forget") {
+    return reply(response, { namedAtLaunch: await backend.forget(peersOf(body)) });
   }
   if (request.method === "POST" && path === "/v1/keys") {
     return reply(response, await backend.changeKeys(keyChangeOf(body)));

@@ -41,6 +41,8 @@ export interface FactsPorts {
 export interface FactsOptions {
   readonly config: LaunchConfig;
   readonly advertise: HostPort;
+  /** Peers named at launch, literal addresses. */
+  readonly peers: readonly HostPort[];
   readonly stop: () => void;
 }
 
@@ -180,8 +182,17 @@ export class ControlFacts implements ControlBackend {
     return { domain: this.#options.config.dnsDomain, records };
   };
 
-  readonly connect = (peers: readonly HostPort[]): void => {
+  readonly connect = async (peers: readonly HostPort[]): Promise<void> => {
     this.#ports.mesh.node.join(peers);
+    await this.#ports.mesh.contacts.add(peers);
+  };
+
+  readonly forget = async (peers: readonly HostPort[]): Promise<readonly HostPort[]> => {
+    const { engine, contacts } = this.#ports.mesh;
+    engine.forget(peers);
+    await contacts.forget(peers);
+    const gone = new Set(peers.map(formatHostPort));
+    return this.#options.peers.filter((peer) => gone.has(formatHostPort(peer)));
   };
 
   readonly keys = (): KeysReply => this.#ports.mesh.keys.list();

@@ -1,6 +1,7 @@
 /** Opens this peer: state directory, identity, sockets, membership, tables, presence. */
 import {
   type Clock,
+  Contacts,
   type EngineName,
   type HostPort,
   type Log,
@@ -39,6 +40,8 @@ export interface OpenMesh {
   readonly presence: Presence;
   readonly store: Store;
   readonly keys: MeshKeys;
+  /** Addresses to try beside those that launch was given. */
+  readonly contacts: Contacts;
   readonly self: PeerId;
   readonly incarnation: number;
   /** Turns a name into "this host's rows are complete": from then on others may ask. */
@@ -62,6 +65,8 @@ export async function openMesh(
   const streams = await openTcp(options.bind, log);
   stops.add("tcp", () => streams.close());
   const { id, incarnation } = await nextIdentity({ store, clock, random });
+  const contacts = await Contacts.open({ store, clock, log });
+  stops.add("contacts", () => contacts.close());
   const self = { id, name: options.name, incarnation, advertise: options.advertise };
   const engines: MembershipEngine[] = [];
   const node = await MeshNode.open(
@@ -72,7 +77,7 @@ export async function openMesh(
       const ports = { datagrams: channel, streams, clock, random, log: part };
       const engine = createMembershipEngine(options.membership, ports, {
         self,
-        targets: options.peers,
+        targets: [...options.peers, ...contacts.targets()],
       });
       engines.push(engine);
       return engine;
@@ -87,7 +92,10 @@ export async function openMesh(
     origins: () => origins(node, options.bind.port),
   });
   const start = async (): Promise<void> => {
-    node.membership.onEvent((event) => presence.membershipChanged(event));
+    node.membership.onEvent((event) => {
+      presence.membershipChanged(event);
+      contacts.membershipChanged(event);
+    });
     presence.start();
     stops.add("presence", () => presence.stop());
     await node.start();
@@ -95,7 +103,7 @@ export async function openMesh(
   };
   const [engine] = engines;
   if (engine === undefined) throw new Error("the mesh node built no membership engine");
-  return { node, engine, presence, store, keys, self: id, incarnation, start };
+  return { node, engine, presence, store, keys, contacts, self: id, incarnation, start };
 }
 
 /** Peers with endpoint rows and the underlay address that their rows name. */

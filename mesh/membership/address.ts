@@ -9,6 +9,8 @@ import { TsweaveError } from "../errors.ts";
 import type { HostPort, WireValue } from "../ports.ts";
 import { readInteger, readString } from "../wire/read.ts";
 
+export { addressKey } from "../host-port.ts";
+
 const REFUSED_RANGES = new Set(["unspecified", "multicast", "broadcast"]);
 /** An IPv6 address with an embedded IPv4 one is the longest literal. */
 const HOST_LENGTH_MAX = 45;
@@ -19,11 +21,6 @@ export function canonicalHost(host: string): string | undefined {
   if (!ipaddr.IPv4.isValidFourPartDecimal(host) && !ipaddr.IPv6.isValid(host)) return undefined;
   const address = ipaddr.process(host);
   return REFUSED_RANGES.has(address.range()) ? undefined : address.toString();
-}
-
-/** Map key and log form of an address in canonical spelling: `10.0.0.1:6783`, `[fd00::1]:6783`. */
-export function addressKey({ host, port }: HostPort): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /**

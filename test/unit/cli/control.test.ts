@@ -248,6 +248,19 @@ describe("commands", () => {
     );
   });
 
+  it("forget, and say what the next launch tries again", async (context) => {
+    const { runDir, backend } = await serving(context);
+    const { code, out, err } = await run([
+      ...["forget", "192.168.48.12", "192.168.48.14:7000"],
+      ...["--run-dir", runDir],
+    ]);
+    assert.equal(code, 0);
+    assert.equal(out, "no longer trying 192.168.48.12:6783, 192.168.48.14:7000\n");
+    assert.match(err, /launch was given 192\.168\.48\.12:6783/);
+    assert.equal(backend.forgotten.length, 2);
+    assert.equal((await run(["forget", "--run-dir", runDir])).code, 2);
+  });
+
   it("watch until interrupted, a JSON object a line", async (context) => {
     const { runDir } = await serving(context);
     const argv = ["status", "peers", "--watch", "--json", "--run-dir", runDir];

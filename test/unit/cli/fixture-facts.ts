@@ -160,8 +160,13 @@ export class FakeBackend implements ControlBackend {
     this.keyChanges.push(change);
     return this.keys();
   };
-  readonly connect = (peers: readonly HostPort[]) => {
+  readonly connect = async (peers: readonly HostPort[]) => {
     this.connected.push(...peers);
+  };
+  readonly forgotten: HostPort[] = [];
+  readonly forget = async (peers: readonly HostPort[]) => {
+    this.forgotten.push(...peers);
+    return peers.filter(({ host }) => host === "192.168.48.12");
   };
   readonly stop = () => {
     this.stops += 1;
