@@ -86,12 +86,19 @@ export function parseQuery(packet: Uint8Array): Parsed {
   const edns = options[0] === undefined ? undefined : readEdns(packet, options[0]);
   if (edns === "malformed") return rejected(packet, RCODE.formErr);
   if (edns !== undefined && edns.version > 0) return rejected(packet, BAD_VERSION);
-  const { labels } = name;
-  const type = u16(packet, name.end);
-  const query = { packet, id: u16(packet, 0), flags, labels, key: nameKey(labels), type };
   return {
     kind: "query",
-    query: { ...query, class: u16(packet, name.end + 2), questionEnd, edns },
+    query: {
+      packet,
+      id: u16(packet, 0),
+      flags,
+      labels: name.labels,
+      key: nameKey(name.labels),
+      type: u16(packet, name.end),
+      class: u16(packet, name.end + 2),
+      questionEnd,
+      edns,
+    },
   };
 }
 

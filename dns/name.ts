@@ -28,10 +28,14 @@ export function readName(
     at += 1;
     if (length === 0) return { labels, end: at };
     if (at + length > packet.length) return undefined;
-    labels.push(String.fromCharCode(...packet.subarray(at, at + length)));
+    labels.push(latin1(packet, at, at + length));
     at += length;
   }
   return undefined;
+}
+
+function latin1(packet: Uint8Array, start: number, end: number): string {
+  return Buffer.from(packet.buffer, packet.byteOffset + start, end - start).latin1Slice();
 }
 
 /** Where the name at `offset` ends, compressed or not; undefined when it is cut off or bad. */
@@ -60,7 +64,13 @@ export function foldCase(text: string): string {
  * label are escaped as in a master file (RFC 1035 §5.1), so two names never share a key.
  */
 export function nameKey(labels: Labels): string {
-  return labels.map((label) => foldCase(label).replace(/[^!-~]|[.\\]/g, escapeByte)).join(".");
+  return labels.map(keyOf).join(".");
+}
+
+/** Most labels need neither folding nor escaping: one look finds out. */
+function keyOf(label: string): string {
+  if (/^[a-z0-9_-]*$/.test(label)) return label;
+  return foldCase(label).replace(/[^!-~]|[.\\]/g, escapeByte);
 }
 
 function escapeByte(character: string): string {

@@ -1,11 +1,12 @@
 /**
- * Writing DNS replies: compressed names, the client's own question bytes, EDNS0 when it sent one.
+ * Writing DNS replies: the client's own question bytes, answers that point back at them, EDNS0
+ * when the client sent it.
  *
- * Law: a reply never exceeds the size the client accepts; records that do not fit are left out
- * without the truncation bit, because every address of a name is as good as another.
+ * Law: a reply never exceeds the size the client accepts; answers that do not fit are left out and
+ * the truncation bit says so, upon which resolvers that can ask again over TCP (RFC 2181 §9).
  */
-import { CLASS, FLAG, HEADER_BYTES, type Query, TYPE } from "./codec.ts";
-import { type Labels, nameKey } from "./name.ts";
+import { CLASS, FLAG, HEADER_BYTES, putU16, type Query, TYPE } from "./codec.ts";
+import type { Labels } from "./name.ts";
 
 /** The data of one answer about the name asked for. */
 export type Answer =
@@ -21,118 +22,84 @@ export interface Reply {
 /** UDP payload this side accepts, told in its own OPT record. */
 const OWN_UDP_BYTES_MAX = 4096;
 const OPT_BYTES = 11;
-/** Compression pointers have 14 bits, RFC 1035 §4.1.4. */
-const POINTER_OFFSET_END = 0x4000;
+/** Pointer, type, class, time to live, length of the data. */
+const ANSWER_BYTES = 12;
+/** A compression pointer to the question's name, RFC 1035 §4.1.4. */
+const QUESTION_POINTER = 0xc000 | HEADER_BYTES;
 
 /** A reply of at most `bytesMax` bytes; answers are kept from the front as far as they fit. */
 export function encodeReply(query: Query, reply: Reply, bytesMax: number): Uint8Array {
+  const optBytes = query.edns === undefined ? 0 : OPT_BYTES;
+  const { count, end } = fitting(reply.answers, query.questionEnd, bytesMax - optBytes);
+  const bytes = Buffer.alloc(end + optBytes);
+  bytes.set(query.packet.subarray(0, query.questionEnd));
   const echoed = query.flags & (FLAG.recursionDesired | FLAG.checkingDisabled);
-  const flags = FLAG.response | FLAG.authoritative | FLAG.recursionAvailable | echoed | reply.rcode;
-  const writer = new MessageWriter(bytesMax - (query.edns === undefined ? 0 : OPT_BYTES));
-  for (const word of [query.id, flags, 1, 0, 0, 0]) writer.u16(word);
-  writer.name(query.labels);
-  writer.u16(query.type);
-  writer.u16(query.class);
-  let count = 0;
-  for (const answer of reply.answers) {
-    const mark = writer.length;
-    writeAnswer(writer, query.labels, answer, reply.ttlSeconds);
-    if (writer.overfull) {
-      writer.rewind(mark);
-      break;
-    }
-    count += 1;
+  const truncated = count < reply.answers.length ? FLAG.truncated : 0;
+  const own = FLAG.response | FLAG.authoritative | FLAG.recursionAvailable | truncated;
+  putU16(bytes, 2, own | echoed | reply.rcode);
+  for (const [index, word] of [1, count, 0, query.edns === undefined ? 0 : 1].entries()) {
+    putU16(bytes, 4 + 2 * index, word);
   }
-  writer.patchU16(6, count);
-  if (query.edns !== undefined) {
-    writer.patchU16(10, 1);
-    writeOpt(writer, query.edns.dnssecOk);
+  let at = query.questionEnd;
+  for (let index = 0; index < count; index += 1) {
+    const answer = reply.answers[index];
+    if (answer !== undefined) at = writeAnswer(bytes, at, answer, reply.ttlSeconds);
   }
-  return writer.finish();
+  if (query.edns !== undefined) writeOpt(bytes, at, query.edns.dnssecOk);
+  return bytes;
 }
 
 /** An error reply that echoes the question, RFC 1035 §4.1.1. */
 export function encodeError(query: Query, rcode: number): Uint8Array {
-  const room = HEADER_BYTES + query.questionEnd + OPT_BYTES;
+  const room = query.questionEnd + OPT_BYTES;
   return encodeReply(query, { rcode, answers: [], ttlSeconds: 0 }, room);
 }
 
-function writeAnswer(writer: MessageWriter, owner: Labels, answer: Answer, ttl: number): void {
-  writer.name(owner);
-  writer.u16(answer.type === "A" ? TYPE.a : TYPE.ptr);
-  writer.u16(CLASS.in);
-  writer.u32(ttl);
-  const lengthAt = writer.length;
-  writer.u16(0);
-  if (answer.type === "A") writer.u32(answer.address);
-  else writer.name(answer.target);
-  writer.patchU16(lengthAt, writer.length - lengthAt - 2);
+/** How many answers fit behind the question, and where the last of them ends. */
+function fitting(
+  answers: readonly Answer[],
+  start: number,
+  bytesMax: number,
+): { readonly count: number; readonly end: number } {
+  let end = start;
+  for (const [count, answer] of answers.entries()) {
+    const next = end + ANSWER_BYTES + dataBytes(answer);
+    if (next > bytesMax) return { count, end };
+    end = next;
+  }
+  return { count: answers.length, end };
 }
 
-function writeOpt(writer: MessageWriter, dnssecOk: boolean): void {
-  writer.name([]);
-  writer.u16(TYPE.opt);
-  writer.u16(OWN_UDP_BYTES_MAX);
-  writer.u32(dnssecOk ? 0x8000 : 0);
-  writer.u16(0);
+function dataBytes(answer: Answer): number {
+  if (answer.type === "A") return 4;
+  return answer.target.reduce((total, label) => total + 1 + label.length, 1);
 }
 
-/** Bytes of a message in the making, with the offsets of the names written so far. */
-class MessageWriter {
-  /** BOUNDED: encodeReply stops at the first answer beyond the size limit. */
-  readonly #bytes: number[] = [];
-  /** BOUNDED: one entry a label of the names in #bytes. */
-  readonly #offsets = new Map<string, number>();
-  readonly #bytesMax: number;
+/** Writes one answer about the question's name; where it ends. */
+function writeAnswer(bytes: Buffer, start: number, answer: Answer, ttlSeconds: number): number {
+  putU16(bytes, start, QUESTION_POINTER);
+  putU16(bytes, start + 2, answer.type === "A" ? TYPE.a : TYPE.ptr);
+  putU16(bytes, start + 4, CLASS.in);
+  bytes.writeUInt32BE(ttlSeconds, start + 6);
+  putU16(bytes, start + 10, dataBytes(answer));
+  const at = start + ANSWER_BYTES;
+  return answer.type === "A"
+    ? bytes.writeUInt32BE(answer.address >>> 0, at)
+    : writeName(bytes, at, answer.target);
+}
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+function writeName(bytes: Buffer, start: number, labels: Labels): number {
+  let at = start;
+  for (const label of labels) {
+    bytes[at] = label.length;
+    at += 1 + bytes.write(label, at + 1, "latin1");
   }
+  return at + 1;
+}
 
-  get length(): number {
-    return this.#bytes.length;
-  }
-
-  get overfull(): boolean {
-    return this.#bytes.length > this.#bytesMax;
-  }
-
-  u16(value: number): void {
-    this.#bytes.push((value >>> 8) & 0xff, value & 0xff);
-  }
-
-  u32(value: number): void {
-    this.u16(value >>> 16);
-    this.u16(value & 0xffff);
-  }
-
-  patchU16(offset: number, value: number): void {
-    this.#bytes[offset] = (value >>> 8) & 0xff;
-    this.#bytes[offset + 1] = value & 0xff;
-  }
-
-  /** Writes a name, pointing at its longest suffix that is already in the message. */
-  name(labels: Labels): void {
-    for (const [index, label] of labels.entries()) {
-      const key = nameKey(labels.slice(index));
-      const known = this.#offsets.get(key);
-      if (known !== undefined) {
-        this.u16(0xc000 | known);
-        return;
-      }
-      if (this.length < POINTER_OFFSET_END) this.#offsets.set(key, this.length);
-      this.#bytes.push(label.length, ...Buffer.from(label, "latin1"));
-    }
-    this.#bytes.push(0);
-  }
-
-  /** Forgets everything after `mark`, names included. */
-  rewind(mark: number): void {
-    this.#bytes.length = mark;
-    for (const [key, offset] of this.#offsets) if (offset >= mark) this.#offsets.delete(key);
-  }
-
-  finish(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
-  }
+/** The owner is the root, one zero byte; the payload size stands in for the class. */
+function writeOpt(bytes: Buffer, start: number, dnssecOk: boolean): void {
+  putU16(bytes, start + 1, TYPE.opt);
+  putU16(bytes, start + 3, OWN_UDP_BYTES_MAX);
+  bytes[start + 7] = dnssecOk ? 0x80 : 0;
 }

@@ -42,7 +42,7 @@ function ask(name: string, type = "A", options: Options = {}): string {
   if (outcome.kind !== "reply") return outcome.kind;
   const read = oracle.decode(Buffer.from(outcome.bytes));
   const data = read.answers?.map((one) => ("data" in one ? one.data : "")) ?? [];
-  assert.equal(read.flag_tc, false);
+  assert.equal(read.flag_tc, name === "crowd" && data.length < 100);
   return [(read as { rcode?: string }).rcode, ...data].join(" ");
 }
 

@@ -123,7 +123,7 @@ describe("writing", () => {
     assert.equal(bytes.length, 12 + 17 + 2 * 16, "sixteen bytes an address: names are compressed");
   });
 
-  test("PTR data shares the suffixes it can", () => {
+  test("PTR data is written out, its owner is a pointer", () => {
     const asked = parsed(query({ name: "2.0.32.10.in-addr.arpa", type: "PTR" }));
     const answers: Answer[] = [
       { type: "PTR", target: ["web", "tsweave"] },
@@ -133,10 +133,10 @@ describe("writing", () => {
     const bytes = encodeReply(asked, reply(answers), 512);
     const names = decode(bytes).answers?.map((one) => one.type === "PTR" && one.data);
     assert.deepEqual(names, ["web.tsweave", "www.tsweave", "odd.in-addr.arpa"]);
-    assert.equal(bytes.length, 12 + 28 + (12 + 13) + (12 + 6) + (12 + 6));
+    assert.equal(bytes.length, 12 + 28 + (12 + 13) + (12 + 13) + (12 + 18));
   });
 
-  test("what does not fit is left out without TC", () => {
+  test("what does not fit is left out, and the truncation bit says so", () => {
     const sizes: [Wanted, number, number][] = [
       [{}, 512, 30],
       [{ opt: { udpPayloadSize: 1232 } }, 1232, 75],
@@ -146,7 +146,7 @@ describe("writing", () => {
       const read = decode(bytes);
       assert.ok(bytes.length <= bytesMax && bytes.length > bytesMax - 16);
       assert.equal(read.answers?.length, count);
-      assert.equal(read.flag_tc, false);
+      assert.equal(read.flag_tc, true);
       assert.equal(read.additionals?.length, wanted.opt === undefined ? 0 : 1);
     }
     const tcp = encodeReply(parsed(query()), reply(addresses(5000)), 65_535);
