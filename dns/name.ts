@@ -35,7 +35,7 @@ export function readName(
 }
 
 function latin1(packet: Uint8Array, start: number, end: number): string {
-  return Buffer.from(packet.buffer, packet.byteOffset + start, end - start).latin1Slice();
+  return Buffer.from(packet.buffer, packet.byteOffset + start, end - start).toString("latin1");
 }
 
 /** Where the name at `offset` ends, compressed or not; undefined when it is cut off or bad. */
