@@ -28,6 +28,8 @@ export interface CommandInput {
   readonly interactive: boolean;
   readonly write: (text: string) => void;
   readonly note: (text: string) => void;
+  /** Asks a person; undefined where nobody can be asked. */
+  readonly confirm: ((question: string) => Promise<boolean>) | undefined;
 }
 
 export interface Command {

@@ -4,13 +4,20 @@
  * Law: strict. A value that is not exactly what it should be is refused with its source and with
  * what was meant; nothing is corrected in silence.
  */
-import { isIP, isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { overlaps, parseCidr } from "../ipalloc/index.ts";
-import { type EngineName, type HostPort, LIMITS, TsweaveError } from "../mesh/index.ts";
+import { type InitMode, overlaps, parseCidr, parseInitMode } from "../ipalloc/index.ts";
+import {
+  type EngineName,
+  type HostPort,
+  type LatencyClass,
+  LIMITS,
+  TsweaveError,
+} from "../mesh/index.ts";
 import type { LogLevel } from "../mesh/io/log.ts";
-import { DEFAULTS, LOG_LEVELS, MEMBERSHIP_ENGINES } from "./launch-options.ts";
+import { canonicalAddress, isReachable } from "./advertise.ts";
+import { DEFAULTS, LATENCY_CLASSES, LOG_LEVELS, MEMBERSHIP_ENGINES } from "./launch-options.ts";
 import { passwordOf, type Secret } from "./password.ts";
 import { parsePeer, parsePort } from "./peer-address.ts";
 import { type Given, gather, type Setting, type Settings } from "./settings.ts";
@@ -19,16 +26,18 @@ export interface LaunchConfig {
   /** As given: hosts may be names that are still to be resolved. */
   readonly peers: readonly HostPort[];
   readonly name: string;
-  /** A literal IPv4 address; undefined: to be chosen. */
-  readonly advertise: string | undefined;
-  /** A literal address. */
-  readonly bind: string;
+  /** Literal addresses, the preferred one first; undefined: to be chosen. */
+  readonly advertise: readonly string[] | undefined;
+  /** A literal address; undefined: every address, of IPv6 too where that is advertised. */
+  readonly bind: string | undefined;
   readonly port: number;
   readonly vxlanPort: number;
   /** Canonical CIDR. */
   readonly ipallocRange: string;
+  readonly ipallocInit: InitMode;
   readonly network: string;
   readonly membership: EngineName;
+  readonly latency: LatencyClass;
   /** 576 to 65535; undefined: the underlay's less the overhead. */
   readonly mtuBytes: number | undefined;
   /** Lower case, without a dot at the end. */
@@ -75,12 +84,14 @@ export function launchConfig(given: Given): LaunchConfig {
     peers: peersOf(settings.peers, port),
     name: take("name", nameOf) ?? nameOf(hostname().slice(0, 63)),
     advertise: take("advertise", advertiseOf),
-    bind: take("bind", addressOf) ?? DEFAULTS.bind,
+    bind: take("bind", addressOf),
     port,
     vxlanPort,
     ipallocRange: take("ipalloc-range", rangeOf) ?? DEFAULTS.ipallocRange,
+    ipallocInit: take("ipalloc-init", parseInitMode) ?? { kind: "consensus" },
     network: take("network", networkOf) ?? DEFAULTS.network,
     membership: take("membership", engineOf) ?? DEFAULTS.membership,
+    latency: take("latency", latencyOf) ?? DEFAULTS.latency,
     mtuBytes: take("mtu", mtuOf),
     dnsDomain: take("dns-domain", domainOf) ?? DEFAULTS.dnsDomain,
     dns: !isOn("no-dns"),
@@ -167,10 +178,18 @@ function addressOf(text: string): string {
   throw wrong(text, "an IP address", "write an address of this host, such as 192.168.48.11");
 }
 
-function advertiseOf(text: string): string {
-  const special = text === "0.0.0.0" || text.startsWith("127.");
-  if (isIPv4(text) && !special) return text;
-  const hint = "write this host's own IPv4 address, such as 192.168.48.11";
+function advertiseOf(text: string): readonly string[] {
+  const hosts = text.split(",").map((one) => advertisedHost(one.trim()));
+  const hint = `write each once, at most ${LIMITS.addressesPerPeerMax}`;
+  if (new Set(hosts).size < hosts.length || hosts.length > LIMITS.addressesPerPeerMax) {
+    throw wrong(text, "a list of this host's addresses", hint);
+  }
+  return hosts;
+}
+
+function advertisedHost(text: string): string {
+  if (isReachable(text)) return canonicalAddress(text);
+  const hint = "write this host's own address, such as 192.168.48.11 or fd00::11";
   throw wrong(text, "an address that peers can reach", hint);
 }
 
@@ -192,6 +211,12 @@ function engineOf(text: string): EngineName {
   if (engine !== undefined) return engine;
   const hint = `use ${MEMBERSHIP_ENGINES.join(" or ")}, the same on all hosts`;
   throw wrong(text, "a membership engine", hint);
+}
+
+function latencyOf(text: string): LatencyClass {
+  const found = LATENCY_CLASSES.find((candidate) => candidate === text);
+  if (found !== undefined) return found;
+  throw wrong(text, "a latency class", `use ${LATENCY_CLASSES.join(" or ")}`);
 }
 
 function levelOf(text: string): LogLevel {

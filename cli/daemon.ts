@@ -6,6 +6,7 @@
  * make others forget containers that still run), and the plugin serves before Docker is asked for
  * anything, because Docker may be waiting for it.
  */
+import { isIPv6 } from "node:net";
 import { DnsService, HelperSandboxHook, perlHelper } from "../dns/index.ts";
 import { IpAlloc } from "../ipalloc/index.ts";
 import { openLog } from "../mesh/io/log.ts";
@@ -21,6 +22,7 @@ import { ControlFacts } from "./wiring/control-facts.ts";
 import { type DockerSide, ensureNetworkEventually, openDocker } from "./wiring/docker.ts";
 import { follow } from "./wiring/follow.ts";
 import { Heirs } from "./wiring/heirs.ts";
+import { addressesInUse } from "./wiring/in-use.ts";
 import { openReconciler } from "./wiring/kernel.ts";
 import { type OpenMesh, openMesh } from "./wiring/mesh.ts";
 import { networkPlan } from "./wiring/network-plan.ts";
@@ -111,14 +113,16 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
     password: config.password,
     name: config.name,
     membership: config.membership,
-    bind: { host: config.bind, port: config.port },
+    latency: config.latency,
+    bind: base.bind,
     advertise,
+    hosts: base.hosts,
     peers,
   });
   const { node, presence, store, self } = mesh;
   const members = () => node.membership.members();
   const heirs = new Heirs({ presence, clock, members, vteps: () => rows.vteps() });
-  const rows = new SharedRows({ tables: node.tables, heirs, log }, self);
+  const rows = new SharedRows({ tables: node.tables, heirs, members, log }, self);
   const alloc = new IpAlloc(
     {
       clock,
@@ -128,8 +132,9 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
       tables: node.tables,
       rpc: node.rpc,
       members: () => node.membership.members(),
+      addressesInUse: addressesInUse(rows.endpoints),
     },
-    { self, declared: peers, advertise },
+    { self, declared: peers, advertise, init: config.ipallocInit, name: config.name },
   );
   await alloc.start();
   stops.add("ipalloc", () => alloc.stop());
@@ -163,6 +168,7 @@ async function openDockerSide(base: Base, parts: Parts): Promise<DockerSide> {
       plan: networkPlan(() => rows, {
         defaultNetwork: config.network,
         underlayMtuBytes,
+        underlay: isIPv6(advertise.host) ? 6 : 4,
         mtuBytes: config.mtuBytes,
       }),
       clock,

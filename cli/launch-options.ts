@@ -1,5 +1,5 @@
 /** What can be told to `launch`: one list for flags, environment and configuration file. */
-import type { EngineName } from "../mesh/index.ts";
+import type { EngineName, LatencyClass } from "../mesh/index.ts";
 import type { LogLevel } from "../mesh/io/log.ts";
 import type { Option } from "./command.ts";
 
@@ -11,15 +11,17 @@ export const LOG_LEVELS = [
   "silent",
 ] as const satisfies readonly LogLevel[];
 
-export const MEMBERSHIP_ENGINES = ["swim", "native"] as const satisfies readonly EngineName[];
+export const MEMBERSHIP_ENGINES = ["native", "swim"] as const satisfies readonly EngineName[];
+
+export const LATENCY_CLASSES = ["lan", "wan"] as const satisfies readonly LatencyClass[];
 
 export const DEFAULTS = {
-  bind: "0.0.0.0",
   port: 6783,
   vxlanPort: 4789,
   ipallocRange: "10.32.0.0/12",
   network: "tsweave",
-  membership: "swim",
+  membership: "native",
+  latency: "lan",
   dnsDomain: "tsweave.local",
   stateDir: "/var/lib/tsweave",
   runDir: "/run/tsweave",
@@ -32,15 +34,15 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
   { name: "name", value: "NAME", summary: "this peer's name", default: "the host name" },
   {
     name: "advertise",
-    value: "ADDR",
-    summary: "address that peers reach this host at",
-    default: "the one that leads to the first peer",
+    value: "ADDR[,ADDR...]",
+    summary: "addresses that peers reach this host at, the best first",
+    default: "the one that leads to the first peer, then others",
   },
   {
     name: "bind",
     value: "ADDR",
     summary: "address to listen on for peers",
-    default: DEFAULTS.bind,
+    default: "0.0.0.0, :: where an IPv6 address is advertised",
   },
   {
     name: "port",
@@ -61,6 +63,14 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     default: DEFAULTS.ipallocRange,
   },
   {
+    name: "ipalloc-init",
+    value: "MODE",
+    summary:
+      "first division of the subnet: consensus[=N] of the peers named; seed=NAME,NAME,... " +
+      "computed from the founders' names, the same on all hosts; observer: never founds",
+    default: "consensus",
+  },
+  {
     name: "network",
     value: "NAME",
     summary: "Docker network that launch makes",
@@ -71,6 +81,12 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     value: "ENGINE",
     summary: `${MEMBERSHIP_ENGINES.join(" or ")}, the same on all hosts`,
     default: DEFAULTS.membership,
+  },
+  {
+    name: "latency",
+    value: "CLASS",
+    summary: "lan, or wan where round trips between hosts exceed 50 ms",
+    default: DEFAULTS.latency,
   },
   {
     name: "mtu",

@@ -23,9 +23,19 @@ async function main(argv: readonly string[]): Promise<void> {
     interactive,
     write: (text) => process.stdout.write(text),
     note: (text) => process.stderr.write(text),
+    confirm: process.stdin.isTTY === true ? confirm : undefined,
   });
   // Pipes and files are written synchronously, so nothing is lost; a leaked handle cannot hang us.
   process.exit(code);
+}
+
+/** Only the whole word counts as consent. */
+async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import("node:readline/promises");
+  const asker = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await asker.question(`${question} Type yes to go on: `);
+  asker.close();
+  return answer.trim() === "yes";
 }
 
 await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 /**
- * Single-decree Paxos (Lamport, "Paxos Made Simple", 2001) on the founding record: the pure parts,
- * an acceptor's answers and a proposer's conclusions.
+ * Single-decree Paxos (Lamport, "Paxos Made Simple", 2001): the pure parts, an acceptor's answers and
+ * a proposer's conclusions. It decides the founding record and each roster after it.
  *
  * Law: an acceptor's vote is durable before its answer leaves; a value that may have been chosen
  * is the only one that can be proposed afterwards. Ballots are (round, peer), so no two peers
@@ -24,12 +24,12 @@ export interface Ballot {
 }
 
 /** What an acceptor must never forget. */
-export interface Vote {
+export interface Vote<Value = Founding> {
   readonly promised: Ballot | undefined;
-  readonly accepted: { readonly ballot: Ballot; readonly value: Founding } | undefined;
+  readonly accepted: { readonly ballot: Ballot; readonly value: Value } | undefined;
 }
 
-export const NO_VOTE: Vote = { promised: undefined, accepted: undefined };
+export const NO_VOTE: Vote<never> = { promised: undefined, accepted: undefined };
 
 /** An acceptor's answer to either question. */
 export type Answer =
@@ -43,20 +43,24 @@ export function compareBallots(a: Ballot, b: Ballot): number {
 }
 
 /** The vote after a prepare, or undefined when an earlier promise forbids it. */
-export function promise(vote: Vote, ballot: Ballot): Vote | undefined {
+export function promise<Value>(vote: Vote<Value>, ballot: Ballot): Vote<Value> | undefined {
   if (vote.promised !== undefined && compareBallots(ballot, vote.promised) < 0) return undefined;
   return { promised: ballot, accepted: vote.accepted };
 }
 
 /** The vote after an accept request, or undefined when an earlier promise forbids it. */
-export function accept(vote: Vote, ballot: Ballot, value: Founding): Vote | undefined {
+export function accept<Value>(
+  vote: Vote<Value>,
+  ballot: Ballot,
+  value: Value,
+): Vote<Value> | undefined {
   if (vote.promised !== undefined && compareBallots(ballot, vote.promised) < 0) return undefined;
   return { promised: ballot, accepted: { ballot, value } };
 }
 
 /** The value already bound by what acceptors reported: that of the highest accepted ballot. */
-export function boundValue(reports: readonly Vote["accepted"][]): Founding | undefined {
-  let best: Vote["accepted"];
+export function boundValue<Value>(reports: readonly Vote<Value>["accepted"][]): Value | undefined {
+  let best: Vote<Value>["accepted"];
   for (const report of reports) {
     if (report === undefined) continue;
     if (best === undefined || compareBallots(report.ballot, best.ballot) > 0) best = report;
@@ -96,8 +100,8 @@ export function decodeAccepted(value: WireValue | undefined, path: string): Vote
 export function encodeAnswer(answer: Answer): WireValue {
   if (answer.type === "founded") return ["founded", encodeFounding(answer.value)];
   if (answer.type === "refused") return ["refused", encodeBallot(answer.promised)];
-  const { peer, store, address, declared } = answer.voter;
-  return ["granted", [peer, store, address, declared], encodeAccepted(answer.accepted)];
+  const { peer, store, address, declared, count } = answer.voter;
+  return ["granted", [peer, store, address, declared, count], encodeAccepted(answer.accepted)];
 }
 
 /** @throws TsweaveError BAD_MESSAGE. */
@@ -106,7 +110,7 @@ export function decodeAnswer(value: WireValue): Answer {
   if (type === "founded") return { type, value: decodeFounding(body, "answer") };
   if (type === "refused") return { type, promised: decodeBallot(body, "answer") };
   if (type !== "granted") throw new TsweaveError("BAD_MESSAGE", "answer: of an unknown type");
-  const [peer, store, address, declared] = readArray(body, "answer.voter", 4, 12);
+  const [peer, store, address, declared, count] = readArray(body, "answer.voter", 5, 12);
   const voter: Voter = {
     peer: readString(peer, "answer.peer", 32, /^[0-9a-f]{32}$/),
     store: readStore(store, "answer.store"),
@@ -114,6 +118,7 @@ export function decodeAnswer(value: WireValue): Answer {
     declared: readArray(declared, "answer.declared", 1, LIMITS.declaredMax).map((item) =>
       readString(item, "answer.declared", 64),
     ),
+    count: readInteger(count, "answer.count", 0, LIMITS.declaredMax),
   };
   return { type, voter, accepted: decodeAccepted(accepted, "answer.accepted") };
 }

@@ -13,6 +13,7 @@ import {
   type Rpc,
   readArray,
   TIMES,
+  TsweaveError,
   type WireValue,
 } from "../mesh/index.ts";
 import {
@@ -46,6 +47,8 @@ export interface ElectionPorts {
   readonly random: Random;
   readonly log: Log;
   readonly rpc: Rpc;
+  /** A peer's name, for people. */
+  readonly nameOf: (peer: PeerId) => string;
 }
 
 export class Election {
@@ -55,11 +58,16 @@ export class Election {
   obstacle: string | undefined;
   readonly #ports: ElectionPorts;
   readonly #ledger: Ledger;
+  readonly #abstains: string | undefined;
+  /** Who answered last that it never votes. BOUNDED: one a peer asked. */
+  #abstaining: readonly string[] = [];
   #highestRound = 0;
 
-  constructor(ports: ElectionPorts, ledger: Ledger, voter: Voter) {
+  /** `abstains`: why this peer never votes; what it knows of a founding it tells all the same. */
+  constructor(ports: ElectionPorts, ledger: Ledger, voter: Voter, abstains?: string) {
     this.#ports = ports;
     this.#ledger = ledger;
+    this.#abstains = abstains;
     this.voter = voter;
   }
 
@@ -110,6 +118,7 @@ export class Election {
     own: () => Promise<Answer>,
   ): Promise<{ granted: Granted[]; founded: Founding | undefined }> {
     const { rpc, log } = this.#ports;
+    const abstaining: string[] = [];
     const calls = peers.map(async (peer) => {
       try {
         const answer = decodeAnswer(await rpc.call(peer, service, body, TIMES.foundingCallMs));
@@ -117,10 +126,14 @@ export class Election {
         return answer.type === "granted" && answer.voter.peer !== peer ? undefined : answer;
       } catch (error) {
         log.debug({ peer, service, err: messageOf(error) }, "no vote");
+        if (error instanceof TsweaveError && error.code === "BAD_REQUEST") {
+          abstaining.push(`${this.#ports.nameOf(peer)} ${error.message}`);
+        }
         return undefined;
       }
     });
     const answers = await Promise.all([own(), ...calls]);
+    this.#abstaining = abstaining;
     const granted: Granted[] = [];
     let founded: Founding | undefined;
     for (const answer of answers) {
@@ -136,7 +149,8 @@ export class Election {
   #isQuorum(granted: readonly Granted[]): boolean {
     const quorum = quorumOf(granted.map(({ voter }) => voter));
     const enough = quorum.some(({ peer }) => peer === this.voter.peer);
-    this.obstacle = enough ? undefined : `${granted.length} votes are no majority of every voter's`;
+    const why = [`${granted.length} votes are no majority of every voter's`, ...this.#abstaining];
+    this.obstacle = enough ? undefined : why.join("; ");
     return enough;
   }
 
@@ -152,6 +166,7 @@ export class Election {
     const { state } = this.#ledger;
     return this.#ledger.exclusive<Answer>(async (commit) => {
       if (state.founding !== undefined) return { type: "founded", value: state.founding };
+      if (this.#abstains !== undefined) throw new TsweaveError("BAD_REQUEST", this.#abstains);
       const { accepted, promised } = state.vote;
       const vote = next(state.vote);
       if (vote === undefined) return { type: "refused", promised: promised ?? ballot };

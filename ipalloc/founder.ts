@@ -1,11 +1,13 @@
 /**
  * How a mesh gets its founding record: adopted from whoever has one, made alone when no peer was
- * named, else agreed by the declared peers.
+ * named, agreed by the declared peers, or computed from a list of names (`seeder.ts`).
  *
- * Law: a peer that was given peers never founds by itself, however long they are away, and once it
- * has a record it keeps it: another mesh is reported, not merged.
+ * Law: a peer that was given peers never founds by itself, however long they are away, an observer
+ * never founds nor votes, and who has a record keeps it: another mesh is reported, not merged.
  */
+
 import {
+  addressesOf,
   type Cancel,
   type Clock,
   type HostPort,
@@ -20,15 +22,15 @@ import {
   TIMES,
 } from "../mesh/index.ts";
 import { Election } from "./election.ts";
-import {
-  addressKey,
-  decodeFounding,
-  encodeFounding,
-  type Founding,
-  majorityOf,
-} from "./founding.ts";
+import { addressKey, decodeFounding, encodeFounding, type Founding, lackOf } from "./founding.ts";
+import { CONSENSUS, type InitMode } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Problem } from "./problem.ts";
 import { tryRead } from "./rows.ts";
+import { Seeder } from "./seeder.ts";
+
+/** Enough for whoever is in reach to be met and to show what it knows. */
+const LOSS_GRACE_MS = 3 * TIMES.foundingGraceMs;
 
 export interface FounderPorts {
   readonly clock: Clock;
@@ -44,12 +46,17 @@ export interface FounderOptions {
   /** Peers named at launch. */
   readonly declared: readonly HostPort[];
   readonly advertise: HostPort;
+  /** Default: consensus. */
+  readonly init?: InitMode;
+  /** This peer's name; seeds are known by it. */
+  readonly name?: string;
 }
 
 /** Another mesh that is in reach. */
 export interface ForeignMesh {
   readonly meshId: string;
   readonly peers: readonly string[];
+  readonly seeds: readonly string[] | undefined;
 }
 
 export class Founder {
@@ -57,13 +64,16 @@ export class Founder {
   readonly #ledger: Ledger;
   readonly #founded: () => void;
   readonly #election: Election;
+  readonly #mode: InitMode;
+  readonly #seeder: Seeder;
   /** Every declared peer and this one, as `host:port`. BOUNDED: declaredMax. */
-  readonly #declared: readonly string[];
+  readonly #named: readonly string[];
   readonly #self: string;
   readonly #cancels: Cancel[] = [];
   #cancelAttempt: Cancel | undefined;
   #attemptAtMs: number | undefined;
   #majoritySinceMs: number | undefined;
+  readonly #startedMs: number;
   #busy = false;
   #attempts = 0;
   #stopped = false;
@@ -73,20 +83,44 @@ export class Founder {
     this.#ledger = ledger;
     this.#founded = founded;
     this.#self = addressKey(options.advertise);
-    const declared = new Set([this.#self, ...options.declared.map(addressKey)]);
-    this.#declared = [...declared].slice(0, LIMITS.declaredMax);
+    this.#startedMs = ports.clock.nowMs();
+    const named = new Set([this.#self, ...options.declared.map(addressKey)]);
+    this.#named = [...named].slice(0, LIMITS.declaredMax);
+    this.#mode = options.init ?? CONSENSUS;
+    const { kind } = this.#mode;
+    const declared = (): readonly string[] => this.#declared;
     const voter = {
       peer: options.self,
       store: ledger.state.store,
       address: this.#self,
-      declared: this.#declared,
+      count: this.#mode.kind === "consensus" ? (this.#mode.count ?? 0) : 0,
+      get declared() {
+        return declared();
+      },
     };
-    this.#election = new Election(ports, ledger, voter);
+    const abstains = { consensus: undefined, seed: "founds by its list of seeds and never votes" };
+    const why = { ...abstains, observer: "is an observer and never votes" }[kind];
+    const nameOf = (peer: PeerId) =>
+      ports.members().find(({ id }) => id === peer)?.name ?? `peer ${peer.slice(0, 8)}`;
+    this.#election = new Election({ ...ports, nameOf }, ledger, voter, why);
+    this.#seeder = new Seeder(ports, ledger, {
+      self: options.self,
+      name: options.name ?? "",
+      names: this.#mode.kind === "seed" ? this.#mode.names : undefined,
+      live: () => this.#live(),
+      missing: () => this.#missing(),
+      founded: () => {
+        if (this.#stopped) return;
+        this.#publish();
+        founded();
+      },
+    });
   }
 
   start(): void {
     this.#cancels.push(
       ...this.#election.serve(),
+      ...this.#seeder.serve(),
       this.#ports.tables.watch("founding", () => this.consider()),
     );
     this.consider();
@@ -95,33 +129,86 @@ export class Founder {
   stop(): void {
     this.#stopped = true;
     this.#disarm();
+    this.#seeder.stop();
     for (const cancel of this.#cancels.splice(0)) cancel();
   }
 
   /** Looks again at rows and members; called whenever either changed. */
   consider(): void {
     if (this.#stopped || this.#busy) return;
+    this.#seeder.consider();
     if (this.#ledger.state.founding !== undefined) {
       this.#publish();
       return;
     }
+    if (this.#mode.kind === "seed") return;
     const known = this.#heard();
-    const alone = this.#declared.length === 1 && this.#ledger.state.vote.accepted === undefined;
     if (known !== undefined) this.#start("adopt", () => this.#settle(known));
-    else if (alone) this.#start("found", () => this.#settle(this.#election.proposal([])));
+    else if (this.#mode.kind === "observer") return;
+    else if (this.#isAlone) this.#foundAlone();
     else this.#plan();
+  }
+
+  /** At once; after a loss only when nobody shows up who knows the mesh that was forgotten. */
+  #foundAlone(): void {
+    const found = () => this.#start("found", () => this.#settle(this.#election.proposal([])));
+    const untilMs = this.#startedMs + LOSS_GRACE_MS;
+    const leftMs = this.#ledger.losses.length === 0 ? 0 : untilMs - this.#ports.clock.nowMs();
+    if (leftMs <= 0) found();
+    else if (this.#attemptAtMs === undefined) this.#arm(leftMs, () => this.consider());
+  }
+
+  /** No peer was named nor counted, and nobody's vote is outstanding. */
+  get #isAlone(): boolean {
+    const { count } = this.#election.voter;
+    return this.#named.length === 1 && count <= 1 && this.#ledger.state.vote.accepted === undefined;
   }
 
   /** What the founding waits for, for people; undefined once founded. */
   waiting(): string | undefined {
     if (this.#ledger.state.founding !== undefined) return undefined;
+    if (this.#mode.kind === "seed") return this.#seeder.waiting;
+    if (this.#mode.kind === "observer") return this.#observed();
     const missing = this.#missing();
-    const total = this.#declared.length;
-    const more = majorityOf(this.#declared) - (total - missing.length);
-    if (more > 0)
-      return `waiting for ${more} more of ${total} declared peers: ${missing.join(", ")}`;
+    const { count, declared } = this.#election.voter;
+    const total = Math.max(count, declared.length);
+    const unnamed = total - declared.length;
+    const more = this.#lack();
+    if (more > 0) {
+      const others = unnamed === 0 ? [] : [`${unnamed} that are not named`];
+      const who = [...missing, ...others].join(", ");
+      return `waiting for ${more} more of ${total} declared peers: ${who}`;
+    }
     const last = this.#election.obstacle;
     return `agreeing with the declared peers${last === undefined ? "" : ` (${last})`}`;
+  }
+
+  /** What is wrong with this peer's own part in the founding. */
+  problems(): Problem[] {
+    return [this.#seeder.problem() ?? []].flat();
+  }
+
+  /** What a person can do about it. */
+  advice(): string {
+    if (this.#mode.kind === "observer") {
+      return "launch a peer that founds (not an observer) and name it here: tsweave connect PEER";
+    }
+    if (this.#mode.kind === "seed") {
+      return "use the same --ipalloc-init on all hosts; see 'tsweave status ipam'";
+    }
+    return "start tsweave on those peers, or launch without naming peers to found a mesh alone";
+  }
+
+  #observed(): string {
+    const live = this.#live().map(({ name }) => name);
+    const who = live.length === 0 ? "no peer is in reach" : `${live.join(", ")} not founded yet`;
+    return `this peer is an observer and waits for a mesh that others found: ${who}`;
+  }
+
+  /** Votes that are lacking even if all who are here agree. */
+  #lack(): number {
+    const present = this.#presentAddresses().map(({ first }) => first);
+    return lackOf(this.#election.voter, new Set([this.#self, ...present]));
   }
 
   /** Live peers whose founding record is another. */
@@ -129,13 +216,15 @@ export class Founder {
     const mine = this.#ledger.state.founding;
     if (mine === undefined) return [];
     const names = new Map(this.#live().map(({ id, name }) => [id, name]));
-    const meshes = new Map<string, string[]>();
+    const meshes = new Map<string, ForeignMesh>();
     for (const { origin, founding } of this.#records()) {
       const name = names.get(origin);
       if (founding.meshId === mine.meshId || name === undefined) continue;
-      meshes.set(founding.meshId, [...(meshes.get(founding.meshId) ?? []), name]);
+      const { meshId, seeds } = founding;
+      const known = meshes.get(meshId)?.peers ?? [];
+      meshes.set(meshId, { meshId, seeds, peers: [...known, name].sort() });
     }
-    return [...meshes].map(([meshId, peers]) => ({ meshId, peers: peers.sort() }));
+    return [...meshes.values()];
   }
 
   #publish(): void {
@@ -158,7 +247,7 @@ export class Founder {
   #plan(): void {
     const { clock, random } = this.#ports;
     const missing = this.#missing();
-    if (this.#declared.length - missing.length < majorityOf(this.#declared)) {
+    if (this.#lack() > 0) {
       this.#disarm();
       this.#majoritySinceMs = undefined;
       return;
@@ -219,8 +308,28 @@ export class Founder {
     return ids.every((id) => id >= this.#election.voter.peer);
   }
 
+  /**
+   * The declared peers, each once: who is here goes by its first address, whichever of them was
+   * named, as it does in its own vote.
+   */
+  get #declared(): readonly string[] {
+    const firsts = new Map<string, string>();
+    for (const { first, others } of this.#presentAddresses()) {
+      for (const address of others) if (!firsts.has(address)) firsts.set(address, first);
+    }
+    for (const { first } of this.#presentAddresses()) firsts.set(first, first);
+    return [...new Set(this.#named.map((address) => firsts.get(address) ?? address))];
+  }
+
+  #presentAddresses(): { readonly first: string; readonly others: readonly string[] }[] {
+    return this.#live().map((member) => {
+      const [first = "", ...others] = addressesOf(member).map(addressKey);
+      return { first, others };
+    });
+  }
+
   #missing(): string[] {
-    const present = new Set(this.#live().map(({ advertise }) => addressKey(advertise)));
+    const present = new Set(this.#presentAddresses().map(({ first }) => first));
     return this.#declared.filter((address) => address !== this.#self && !present.has(address));
   }
 
@@ -245,9 +354,9 @@ export class Founder {
   #records(): { origin: PeerId; founding: Founding }[] {
     const { tables, log } = this.#ports;
     return tables.rows("founding").flatMap((row) => {
+      if (row.key !== "mesh" || row.origin === this.#election.voter.peer) return [];
       const founding = tryRead(row, log, (value) => decodeFounding(value, "founding"));
-      const foreign = row.origin !== this.#election.voter.peer;
-      return founding === undefined || !foreign ? [] : [{ origin: row.origin, founding }];
+      return founding === undefined ? [] : [{ origin: row.origin, founding }];
     });
   }
 }

@@ -17,6 +17,7 @@ import {
 import type { Cidr } from "./cidr.ts";
 import type { Interval, Ownership, StoreId } from "./ownership.ts";
 import { readStore } from "./ownership-codec.ts";
+import { seedFounding } from "./seeds.ts";
 
 export interface Founder {
   readonly store: StoreId;
@@ -28,6 +29,8 @@ export interface Founding {
   readonly meshId: string;
   /** At least one; sorted by store, without repetition. */
   readonly founders: readonly Founder[];
+  /** The names it was computed from, sorted; undefined when it was agreed or made alone. */
+  readonly seeds?: readonly string[];
 }
 
 /** The record of a founding; the surplus over foundersMax will ask for space like later peers. */
@@ -50,15 +53,17 @@ export function divide(cidr: Cidr, founding: Founding): Ownership {
   return shares;
 }
 
-/** Wire value: [meshId, [[store, peer]…]]. */
-export function encodeFounding(founding: Founding): WireValue {
-  return [founding.meshId, founding.founders.map(({ store, peer }) => [store, peer])];
+/** Wire value: [meshId, [[store, peer]…]], and the names of the seeds if it was computed. */
+export function encodeFounding({ meshId, founders, seeds }: Founding): WireValue {
+  const pairs = founders.map(({ store, peer }) => [store, peer]);
+  return seeds === undefined ? [meshId, pairs] : [meshId, pairs, seeds];
 }
 
 /** @throws TsweaveError BAD_MESSAGE. */
 export function decodeFounding(value: WireValue | undefined, path: string): Founding {
-  const [mesh, list] = readArray(value, path, 2, 8);
+  const [mesh, list, names] = readArray(value, path, 2, 8);
   const meshId = readStore(mesh, `${path}.meshId`);
+  if (names !== undefined && names !== null) return decodeSeeded(meshId, names, path);
   const founders = readArray(list, `${path}.founders`, 1, LIMITS.foundersMax).map((item) => {
     const [store, peer] = readArray(item, `${path}.founder`, 2, 8);
     return {
@@ -74,6 +79,16 @@ export function decodeFounding(value: WireValue | undefined, path: string): Foun
   return founding;
 }
 
+/** A computed record is taken for what its names give, whatever else came with it. */
+function decodeSeeded(meshId: string, names: WireValue, path: string): Founding {
+  const seeds = readArray(names, `${path}.seeds`, 1, LIMITS.declaredMax).map((name) =>
+    readString(name, `${path}.seeds`, 63, /^[\x21-\x7e]+$/),
+  );
+  const founding = seedFounding(seeds);
+  if (founding.meshId === meshId) return founding;
+  throw new TsweaveError("BAD_MESSAGE", `${path}.seeds: of another mesh than the record's`);
+}
+
 /** How a declared peer is known before anything else of it is: `host:port`, `[v6]:port`. */
 export function addressKey({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
@@ -85,11 +100,25 @@ export interface Voter {
   readonly store: StoreId;
   readonly address: string;
   readonly declared: readonly string[];
+  /** How many peers its operator says found the mesh; those not declared may be anybody. */
+  readonly count: number;
 }
 
-/** Votes that make a majority of a declared set. */
-export function majorityOf(declared: readonly string[]): number {
-  return Math.floor(new Set(declared).size / 2) + 1;
+/** Votes that make a majority of `size` peers. */
+export function majorityOf(size: number): number {
+  return Math.floor(size / 2) + 1;
+}
+
+/** How many votes a voter that sees `present` still needs; at most 0 when it has enough. */
+export function lackOf(
+  { declared, count }: Pick<Voter, "declared" | "count">,
+  present: ReadonlySet<string>,
+): number {
+  const named = new Set(declared);
+  const seen = [...named].filter((address) => present.has(address)).length;
+  const others = [...present].filter((address) => !named.has(address)).length;
+  const unnamed = Math.max(0, count - named.size);
+  return majorityOf(named.size + unnamed) - seen - Math.min(others, unnamed);
 }
 
 /**
@@ -101,10 +130,7 @@ export function quorumOf(voters: readonly Voter[]): readonly Voter[] {
   let quorum = voters;
   for (;;) {
     const present = new Set(quorum.map(({ address }) => address));
-    const kept = quorum.filter(({ declared }) => {
-      const seen = [...new Set(declared)].filter((address) => present.has(address)).length;
-      return seen >= majorityOf(declared);
-    });
+    const kept = quorum.filter((voter) => lackOf(voter, present) <= 0);
     if (kept.length === quorum.length) return kept;
     quorum = kept;
   }

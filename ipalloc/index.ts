@@ -8,4 +8,6 @@ export {
   parseCidr,
   usableOf,
 } from "./cidr.ts";
+export type * from "./departures.ts";
+export { checkInitCount, type InitMode, parseInitMode } from "./init-mode.ts";
 export { IpAlloc } from "./ip-alloc.ts";

@@ -4,28 +4,40 @@
  * Law: everything is read back from the journal before anything is served, and what peers publish
  * is merged through the journal too, so memory never knows more than the disk.
  */
-import {
-  type Cancel,
-  messageOf,
-  type RowChange,
-  type Store,
-  TIMES,
-  TsweaveError,
-} from "../mesh/index.ts";
+import { type Cancel, type Store, TIMES, TsweaveError } from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
 import { type AllocateOptions, Allocator } from "./allocator.ts";
+import { Applicant } from "./applicant.ts";
 import { Changes } from "./changes.ts";
 import { addressWithin, type Cidr, parseCidr } from "./cidr.ts";
+import type {
+  AddressesInUse,
+  Departures,
+  ForgetAssertion,
+  ForgetResult,
+  LeaveResult,
+  RosterStatus,
+} from "./departures.ts";
 import { Founder, type FounderOptions, type FounderPorts } from "./founder.ts";
-import { type Commit, Ledger, learn } from "./ledger.ts";
+import { Heir } from "./heir.ts";
+import { Housekeeper } from "./housekeeper.ts";
+import { CONSENSUS, checkInitCount, refuseConflict } from "./init-mode.ts";
+import { Intake } from "./intake.ts";
+import { Ledger } from "./ledger.ts";
+import { Parting } from "./parting.ts";
 import type { Pool } from "./pool.ts";
-import { publish, readRangesRow, tryRead } from "./rows.ts";
+import type { Problem } from "./problem.ts";
+import { Registrar } from "./registrar.ts";
+import { nameIn, type RosterParts, rosterProblems, rosterStatus } from "./roster-status.ts";
+import { publish } from "./rows.ts";
 import { Seeker } from "./seeker.ts";
 import { SpaceGiver } from "./space.ts";
-import { type IpAllocStatus, type Problem, problemsOf, statusOf } from "./status.ts";
+import { type IpAllocStatus, problemsOf, statusOf } from "./status.ts";
 
 export interface IpAllocPorts extends FounderPorts {
   readonly store: Store;
+  /** Keeps addresses of running containers from being given out, whoever owns them (R8). */
+  readonly addressesInUse?: AddressesInUse;
 }
 
 /** One address given out on this host. */
@@ -35,6 +47,8 @@ export interface LeaseInfo {
   readonly key: string;
   /** Wall clock of the grant. */
   readonly sinceMs: number;
+  /** The records say that the address is this store's; an adopted one's may be another's. */
+  readonly owned: boolean;
 }
 
 /** What exists once the journal has been read. */
@@ -44,15 +58,19 @@ interface Parts {
   readonly seeker: Seeker;
   readonly giver: SpaceGiver;
   readonly allocator: Allocator;
+  readonly registrar: Registrar;
+  readonly applicant: Applicant;
+  readonly heir: Heir;
+  readonly parting: Parting;
+  readonly intake: Intake;
+  readonly housekeeper: Housekeeper;
 }
 
-export class IpAlloc {
+export class IpAlloc implements Departures {
   readonly #ports: IpAllocPorts;
   readonly #options: FounderOptions;
   readonly #changes: Changes;
   readonly #cancels: Cancel[] = [];
-  /** Rows to merge, newest by origin and key. BOUNDED: by the tables' own rows. */
-  readonly #pending = new Map<string, RowChange>();
   #parts: Parts | undefined;
   #cancelUse: Cancel | undefined;
   #stopped = false;
@@ -66,33 +84,76 @@ export class IpAlloc {
 
   /**
    * Reads the journal, publishes what is owned and begins to answer; founding goes on behind.
-   * @throws TsweaveError STATE_CORRUPT, STATE_UNWRITABLE.
+   * @throws TsweaveError STATE_CORRUPT, STATE_UNWRITABLE, CONFIG (how to found contradicts it).
    */
   async start(): Promise<void> {
-    const { random, tables, log } = this.#ports;
-    const ledger = await Ledger.open(this.#ports, () =>
-      Buffer.from(random.bytes(8)).toString("hex"),
+    const { tables, log } = this.#ports;
+    const { init = CONSENSUS, name = "", declared } = this.#options;
+    checkInitCount(init, declared.length + 1);
+    const ledger = await Ledger.open(this.#ports, () => this.#newStore());
+    refuseConflict(init, ledger.state, name);
+    const { addressesInUse } = this.#ports;
+    if (addressesInUse !== undefined) ledger.state.running = addressesInUse;
+    const parts = this.#build(ledger);
+    this.#parts = parts;
+    log.info({ store: ledger.state.store, pools: ledger.state.pools.size }, "addresses read back");
+    this.#cancels.push(
+      ...parts.giver.serve(),
+      ...parts.heir.serve(),
+      ...parts.parting.serve(),
+      tables.watch("ranges", (changes) => parts.intake.receive(changes)),
+      this.#changes.listen(() => this.#useChanged()),
     );
+    parts.registrar.start();
+    parts.founder.start();
+    parts.intake.receive(tables.rows("ranges"));
+    this.#changed();
+    parts.applicant.consider();
+  }
+
+  #build(ledger: Ledger): Parts {
+    const ports = this.#ports;
     const changed = () => this.#changed();
-    const founder = new Founder(this.#ports, this.#options, ledger, () => this.#founded());
-    const seeker = new Seeker(this.#ports, ledger, changed);
-    const giver = new SpaceGiver(this.#ports, ledger, changed);
-    const allocator = new Allocator(this.#ports, ledger, {
+    const { self } = this.#options;
+    const founder = new Founder(ports, this.#options, ledger, () => this.#founded());
+    const registrar = new Registrar(ports, ledger, self, () => this.#rosterChanged());
+    const seeker = new Seeker(ports, ledger, changed, () => registrar.leaving);
+    const giver = new SpaceGiver(ports, ledger, changed);
+    const allocator = new Allocator(ports, ledger, {
       founder,
       seeker,
       changes: this.#changes,
       closed: () => this.#stopped,
+      barred: () => this.#barred(),
     });
-    this.#parts = { ledger, founder, seeker, giver, allocator };
-    log.info({ store: ledger.state.store, pools: ledger.state.pools.size }, "addresses read back");
-    this.#cancels.push(
-      ...giver.serve(),
-      tables.watch("ranges", (changes) => this.#receive(changes)),
-      this.#changes.listen(() => this.#useChanged()),
-    );
-    founder.start();
-    this.#receive(tables.rows("ranges"));
-    this.#changed();
+    const heir = new Heir(ports, ledger, self, changed);
+    const applicant = new Applicant(ports, ledger, {
+      registrar,
+      allocator,
+      newStore: () => this.#newStore(),
+      reborn: () => this.#rosterChanged(),
+    });
+    const nameOf = (peer: string) => nameIn(ports.members(), peer, ledger.state.founding);
+    const parting = new Parting(ports, ledger, { registrar, heir, nameOf, changed });
+    const intake = new Intake(ports, ledger, self, changed);
+    const housekeeper = new Housekeeper(ports, ledger, changed, () => registrar.leaving);
+    return {
+      ledger,
+      founder,
+      seeker,
+      giver,
+      allocator,
+      registrar,
+      applicant,
+      heir,
+      parting,
+      intake,
+      housekeeper,
+    };
+  }
+
+  #newStore(): string {
+    return Buffer.from(this.#ports.random.bytes(8)).toString("hex");
   }
 
   /** Stops timers and answers; waiting requests end with NOT_RUNNING. Idempotent. */
@@ -102,6 +163,10 @@ export class IpAlloc {
     this.#cancelUse?.();
     this.#parts?.founder.stop();
     this.#parts?.seeker.stop();
+    this.#parts?.housekeeper.stop();
+    this.#parts?.registrar.stop();
+    this.#parts?.applicant.stop();
+    this.#parts?.heir.stop();
     this.#changes.ring();
   }
 
@@ -109,7 +174,30 @@ export class IpAlloc {
   membershipChanged(): void {
     if (this.#parts === undefined || this.#stopped) return;
     this.#parts.founder.consider();
+    this.#parts.registrar.consider();
+    this.#parts.applicant.consider();
+    this.#parts.heir.consider();
     this.#parts.seeker.consider();
+  }
+
+  /** See Departures. */
+  forget(
+    peers: readonly string[],
+    assertion: ForgetAssertion,
+    options: { readonly deadlineMs?: number } = {},
+  ): Promise<ForgetResult> {
+    return this.#started().parting.forget(peers, assertion, options.deadlineMs);
+  }
+
+  /** See Departures. */
+  leave(options: { force?: boolean; deadlineMs?: number } = {}): Promise<LeaveResult> {
+    const { force = false, deadlineMs = TIMES.departureDeadlineMs } = options;
+    return this.#started().parting.leave(force, deadlineMs);
+  }
+
+  /** See Departures. */
+  roster(): RosterStatus {
+    return rosterStatus(this.#rosterParts());
   }
 
   /**
@@ -191,6 +279,15 @@ export class IpAlloc {
     return this.#started().allocator.claim(cidr, leaseKey, ip, deadlineMs);
   }
 
+  /**
+   * Files an address that runs on this host already, whoever owns it: it is given to nobody else
+   * here. `claim` with the same key asks its owner for it.
+   * @throws TsweaveError NOT_FOUND, BAD_REQUEST, ADDRESS_TAKEN (another key, reserved).
+   */
+  adopt(cidr: string, leaseKey: string, ip: string): Promise<void> {
+    return this.#started().allocator.adopt(cidr, leaseKey, ip);
+  }
+
   /** Takes an address back, a lease or a reservation; it rests 30 s. Unknown: ok. */
   release(cidr: string, ip: string): Promise<void> {
     return this.#started().allocator.release(cidr, ip);
@@ -203,12 +300,13 @@ export class IpAlloc {
 
   /** Every address given out on this host. */
   leases(): LeaseInfo[] {
-    return [...this.#started().ledger.state.pools.values()].flatMap(({ cidr, leases }) =>
-      [...leases.entries()].map(([address, { key, sinceMs }]) => ({
-        cidr: cidr.text,
-        ip: formatAddress(address, cidr.bits),
+    return [...this.#started().ledger.state.pools.values()].flatMap((pool) =>
+      [...pool.leases.entries()].map(([address, { key, sinceMs }]) => ({
+        cidr: pool.cidr.text,
+        ip: formatAddress(address, pool.cidr.bits),
         key,
         sinceMs,
+        owned: pool.owns(address),
       })),
     );
   }
@@ -220,7 +318,7 @@ export class IpAlloc {
 
   problems(): Problem[] {
     const { ledger, founder } = this.#started();
-    return problemsOf(ledger, founder);
+    return [...problemsOf(ledger, founder), ...rosterProblems(this.#rosterParts())];
   }
 
   /** Called after any change of pools, leases, ownership or founding. */
@@ -235,66 +333,45 @@ export class IpAlloc {
     });
   }
 
+  #rosterParts(): RosterParts {
+    const { clock, members } = this.#ports;
+    return { ...this.#started(), clock, members };
+  }
+
+  /** Why this store may grant nothing now (R3). */
+  #barred(): string | undefined {
+    const { registrar, applicant, ledger } = this.#started();
+    if (registrar.leaving) return "this peer is leaving";
+    if (ledger.state.founding === undefined || ledger.state.isMember) return undefined;
+    const was = ledger.state.retired || applicant.returned ? "was removed from the roster and" : "";
+    const why = applicant.outcome === undefined ? "" : ` (${applicant.outcome})`;
+    return `this peer ${was} waits to be admitted${why}`.replace("  ", " ");
+  }
+
   #founded(): void {
-    this.#receive(this.#ports.tables.rows("ranges"));
+    this.#parts?.registrar.consider();
+    this.#rosterChanged();
+  }
+
+  /** Who belongs to the mesh changed: every row is judged anew. */
+  #rosterChanged(): void {
+    if (this.#parts === undefined || this.#stopped) return;
+    this.#parts.intake.receive(this.#ports.tables.rows("ranges"));
+    this.#parts.applicant.consider();
     this.#changed();
   }
 
   /** Ownership or pools changed: publish, ask if low, tell. */
   #changed(): void {
     if (this.#parts === undefined || this.#stopped) return;
-    const { ledger, seeker } = this.#parts;
+    const { ledger, seeker, heir, housekeeper } = this.#parts;
     for (const pool of ledger.state.pools.values()) {
       publish(this.#ports.tables, ledger.state, pool);
     }
+    heir.consider();
     seeker.consider();
+    housekeeper.consider();
     this.#changes.ring();
-  }
-
-  #receive(changes: readonly RowChange[]): void {
-    for (const change of changes) {
-      if (change.origin === this.#options.self || change.value === undefined) continue;
-      this.#pending.set(`${change.origin} ${change.key}`, change);
-    }
-    const { ledger } = this.#started();
-    // Unfounded, no row can be judged; all are read again once founded.
-    if (ledger.state.founding === undefined) this.#pending.clear();
-    if (this.#pending.size === 0) return;
-    this.#mergePending(ledger).catch((error: unknown) => {
-      this.#ports.log.error({ err: messageOf(error) }, "published ranges were not merged");
-    });
-  }
-
-  async #mergePending(ledger: Ledger): Promise<void> {
-    const learned = await ledger.exclusive(async (commit) => {
-      let any = false;
-      for (const key of [...this.#pending.keys()]) {
-        const row = this.#pending.get(key);
-        if (row === undefined) continue;
-        this.#pending.delete(key);
-        try {
-          any = (await this.#mergeRow(ledger, commit, row)) || any;
-        } catch (error) {
-          // Not on disk, so not known: it is merged again with the next row that comes.
-          if (!this.#pending.has(key)) this.#pending.set(key, row);
-          throw error;
-        }
-      }
-      return any;
-    });
-    if (learned) this.#changed();
-  }
-
-  async #mergeRow(ledger: Ledger, commit: Commit, row: RowChange): Promise<boolean> {
-    const { log } = this.#ports;
-    const { value, ...place } = row;
-    if (value === undefined) return false;
-    const found = tryRead({ ...place, value }, log, (present) => {
-      const read = readRangesRow(present);
-      if (read.meshId !== ledger.state.founding?.meshId) return undefined;
-      return { pool: ledger.state.ensurePool(read.cidr), records: read.records };
-    });
-    return found === undefined ? false : await learn(commit, found.pool, found.records);
   }
 
   /** Use counts follow within useCountMs. */

@@ -28,6 +28,13 @@ import {
 import { decodeFounding, encodeFounding, type Founding } from "./founding.ts";
 import type { Ownership, StoreId } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
+import {
+  isRosterRecord,
+  type RosterRecord,
+  readRosterRecord,
+  rosterFields,
+} from "./roster-records.ts";
+import { type Binding, decodeBindings, encodeBindings } from "./seeds.ts";
 
 interface OfAddress {
   readonly cidr: Cidr;
@@ -38,6 +45,9 @@ export type JournalRecord =
   | { readonly kind: "store"; readonly store: StoreId }
   | { readonly kind: "founding"; readonly founding: Founding }
   | { readonly kind: "vote"; readonly vote: Vote }
+  /** Who runs the stores of seeds; of one store the superseding one counts. */
+  | { readonly kind: "bind"; readonly bindings: readonly Binding[] }
+  | RosterRecord
   | {
       readonly kind: "open";
       readonly cidr: Cidr;
@@ -64,6 +74,7 @@ export function encodeRecord(record: JournalRecord): Uint8Array {
 }
 
 function fieldsOf(record: JournalRecord): readonly WireValue[] {
+  if (isRosterRecord(record)) return rosterFields(record);
   switch (record.kind) {
     case "store":
       return [record.store];
@@ -73,6 +84,8 @@ function fieldsOf(record: JournalRecord): readonly WireValue[] {
       const { promised, accepted } = record.vote;
       return [promised === undefined ? null : encodeBallot(promised), encodeAccepted(accepted)];
     }
+    case "bind":
+      return [encodeBindings(record.bindings)];
     case "open":
       return [record.cidr.text, textOf(record.cidr, record.gateway), record.given];
     case "close":
@@ -112,6 +125,9 @@ function readRecord(kind: string, fields: readonly WireValue[]): JournalRecord {
     const promised = first === null ? undefined : decodeBallot(first, kind);
     return { kind, vote: { promised, accepted: decodeAccepted(second, kind) } };
   }
+  if (kind === "bind") return { kind, bindings: decodeBindings(first, kind) };
+  const ofRoster = readRosterRecord(kind, fields);
+  if (ofRoster !== undefined) return ofRoster;
   const cidr = parseCidr(readString(first, kind, 64));
   if (kind === "close") return { kind, cidr };
   if (kind === "own") {

@@ -5,8 +5,6 @@
  * the same answer. A released address rests (a neighbour may still hold its old MAC, a peer its
  * old row).
  */
-import { type Range, RangeSet } from "./range-set.ts";
-
 export interface Lease {
   /** What holds the address, named by the caller: an endpoint, an attachment. */
   readonly key: string;
@@ -87,11 +85,9 @@ export class Leases {
     return this.#resting.entries();
   }
 
-  /** Ranges less every leased or resting address. */
-  without(ranges: Iterable<Range>): RangeSet {
-    const free = new RangeSet(ranges);
-    for (const address of this.#byAddress.keys()) free.remove(address, address + 1n);
-    for (const address of this.#resting.keys()) free.remove(address, address + 1n);
-    return free;
+  /** Every address that is leased or rests. */
+  *addresses(): Generator<bigint> {
+    yield* this.#byAddress.keys();
+    yield* this.#resting.keys();
   }
 }

@@ -5,15 +5,25 @@
  * what the disk holds, so nothing more is written until the whole journal has been replaced by
  * what memory holds: a gift that was refused cannot come back from the disk.
  */
-import { type Clock, type Log, messageOf, type Store, TsweaveError } from "../mesh/index.ts";
+import {
+  type Clock,
+  type JournalDamage,
+  type Log,
+  messageOf,
+  type Store,
+  TsweaveError,
+} from "../mesh/index.ts";
 import { decodeRecord, encodeRecord, type JournalRecord } from "./journal.ts";
 import { news, type Ownership, type StoreId, slices } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
+import type { Problem } from "./problem.ts";
 import { State } from "./state.ts";
 
 const KEY = "ipalloc";
 /** A journal shorter than this is never compacted. */
 const COMPACT_RECORDS = 1024;
+/** Records that say which mesh this host belongs to. */
+const OF_THE_MESH: readonly JournalRecord["kind"][] = ["founding", "bind", "roster", "wishes"];
 
 export interface LedgerPorts {
   readonly clock: Clock;
@@ -26,12 +36,16 @@ export type Commit = (record: JournalRecord) => Promise<void>;
 
 export class Ledger {
   readonly state: State;
+  /** Called when a newer roster has become durable, by whichever road. */
+  onRoster: () => void = () => undefined;
   readonly #ports: LedgerPorts;
   #turn: Promise<unknown> = Promise.resolve();
   /** Records appended since the last compaction, and when the next is due. */
   #appended: number;
   #compactAt = COMPACT_RECORDS;
   #doubtful = false;
+  /** By code. BOUNDED: one a kind of loss. */
+  readonly #losses = new Map<string, Problem>();
 
   private constructor(ports: LedgerPorts, state: State, appended: number) {
     this.#ports = ports;
@@ -44,7 +58,10 @@ export class Ledger {
    * @throws TsweaveError STATE_CORRUPT, STATE_UNWRITABLE.
    */
   static async open(ports: LedgerPorts, newStore: () => StoreId): Promise<Ledger> {
-    const records = (await ports.store.records(KEY)).map(decodeRecord);
+    const bytes = await ports.store.records(KEY);
+    const damage = ports.store.damage(KEY);
+    if (damage !== undefined) return await Ledger.#recover(ports, bytes, damage, newStore());
+    const records = bytes.map(decodeRecord);
     const first = records[0];
     if (first === undefined) {
       const store = newStore();
@@ -60,7 +77,57 @@ export class Ledger {
     const state = new State(first.store);
     const now = { nowMs: ports.clock.nowMs(), wallMs: stampMs(ports.clock) };
     for (const record of records) state.apply(record, now);
+    refuseUnlisted(state);
     return new Ledger(ports, state, records.length);
+  }
+
+  /**
+   * Begins anew as another store: of a damaged journal the last records are missing, and they may
+   * have given addresses away. Kept are the leases that can be read, which Docker's list completes,
+   * and the mesh, if others are in it who can admit the new store.
+   */
+  static async #recover(
+    ports: LedgerPorts,
+    bytes: readonly Uint8Array[],
+    damage: JournalDamage,
+    store: StoreId,
+  ): Promise<Ledger> {
+    const now = { nowMs: ports.clock.nowMs(), wallMs: stampMs(ports.clock) };
+    const former = new State(store);
+    const [first, ...rest] = bytes.map(decodeRecord);
+    const old = first?.kind === "store" ? first.store : undefined;
+    for (const record of rest) former.apply(record, now);
+    const hasOthers = former.roster?.members.some((member) => member.store !== old) ?? false;
+    const kept = [...former.recordsOfNewStore(store, now)].filter(
+      ({ kind }) => hasOthers || !OF_THE_MESH.includes(kind),
+    );
+    const state = new State(store);
+    for (const record of kept) state.apply(record, now);
+    await ports.store.rewrite(KEY, kept.map(encodeRecord)).catch(unwritable);
+    const { lostBytes, keptAt } = damage;
+    ports.log.error(
+      { former: old, store, lostBytes, keptAt },
+      "address journal damaged: new store",
+    );
+    const ledger = new Ledger(ports, state, kept.length);
+    ledger.lost({
+      code: "STATE_DAMAGED",
+      text:
+        `the journal of addresses was damaged: ${bytes.length} records could be read, ` +
+        `${lostBytes} bytes were lost; this peer began anew as store ${store} and asks for space`,
+      next: `check the disk of the state directory; the damaged file is ${keptAt}`,
+    });
+    return ledger;
+  }
+
+  /** What was lost of what this host had promised to remember, for people. */
+  get losses(): readonly Problem[] {
+    return [...this.#losses.values()];
+  }
+
+  /** Keeps what was lost in view until the next start. */
+  lost(problem: Problem): void {
+    this.#losses.set(problem.code, problem);
   }
 
   /** The last write failed and the journal has not been repaired since. */
@@ -73,6 +140,20 @@ export class Ledger {
     const turn = this.#turn.then(() => work((record) => this.#commit(record)));
     this.#turn = turn.catch(() => undefined);
     return turn;
+  }
+
+  /**
+   * Begins anew as another store, which owns nothing and keeps the leases (R10): on disk at once or
+   * not at all.
+   */
+  rebirth(store: StoreId): Promise<void> {
+    return this.exclusive(async () => {
+      const { clock } = this.#ports;
+      const now = { nowMs: clock.nowMs(), wallMs: stampMs(clock) };
+      const records = [...this.state.recordsOfNewStore(store, now)].map(encodeRecord);
+      await this.#replace(records);
+      this.state.rebirth(store);
+    });
   }
 
   async #commit(record: JournalRecord): Promise<void> {
@@ -90,13 +171,17 @@ export class Ledger {
     }
     this.#appended++;
     this.state.apply(record, { nowMs: clock.nowMs(), wallMs: stampMs(clock) });
+    if (record.kind === "roster") this.onRoster();
   }
 
   async #rewrite(): Promise<void> {
-    const { store, clock } = this.#ports;
+    const { clock } = this.#ports;
     const now = { nowMs: clock.nowMs(), wallMs: stampMs(clock) };
-    const records = [...this.state.records(now)].map(encodeRecord);
-    await store.rewrite(KEY, records).catch(unwritable);
+    await this.#replace([...this.state.records(now)].map(encodeRecord));
+  }
+
+  async #replace(records: readonly Uint8Array[]): Promise<void> {
+    await this.#ports.store.rewrite(KEY, records).catch(unwritable);
     this.#doubtful = false;
     this.#appended = records.length;
     this.#compactAt = Math.max(COMPACT_RECORDS, records.length * 2);
@@ -113,6 +198,20 @@ export async function learn(commit: Commit, pool: Pool, records: Ownership): Pro
   const better = news(records, pool.ownership);
   for (const part of slices(better)) await commit({ kind: "own", cidr: pool.cidr, records: part });
   return better.length > 0;
+}
+
+/** Before there were rosters a store could own space without being in one. */
+function refuseUnlisted(state: State): void {
+  if (state.roster === undefined || state.isPeer(state.store) || state.retired) return;
+  const owning = [...state.pools.values()].find((pool) => pool.owned > 0n);
+  if (owning === undefined) return;
+  throw new TsweaveError(
+    "STATE_CORRUPT",
+    `the state owns addresses of ${owning.cidr.text} but is in no roster`,
+    {
+      hint: "it was written before the first release: remove the state directory and launch again",
+    },
+  );
 }
 
 function unwritable(error: unknown): never {

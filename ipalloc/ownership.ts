@@ -7,7 +7,8 @@
  *
  * Law: join is the pointwise larger record under a total order. It is therefore commutative,
  * associative and idempotent, and, because intervals are coalesced, equal views have equal bytes.
- * Generation rises only when space of a lost store is reclaimed.
+ * Generation rises only when the space of removed stores is taken over: it is the number of the
+ * roster in which nobody owned it any more, so no record of a removed store can reach it.
  */
 import { ok } from "node:assert/strict";
 import { LIMITS } from "../mesh/index.ts";
@@ -101,6 +102,23 @@ export function give(
   }
   if (next !== range.end || range.start >= range.end || step >= STEP_MAX) return undefined;
   return [{ ...range, generation, step: step + 1, owner: to, by: from }];
+}
+
+/**
+ * What nobody owns any more: records whose owner is no member, and gifts of non-members that their
+ * owner did not have when it froze (`confirmed` holds what each owner showed of its own).
+ */
+export function remainder(
+  view: Ownership,
+  confirmed: Ownership,
+  isMember: (store: StoreId) => boolean,
+): Ownership {
+  return sweep(view, confirmed, (record, shown) => {
+    if (record === undefined) return undefined;
+    if (!isMember(record.owner)) return record;
+    const active = shown !== undefined && compareRecords(record, shown) === 0;
+    return isMember(record.by) || active ? undefined : record;
+  });
 }
 
 /** A view in parts that each fit one record or row. */

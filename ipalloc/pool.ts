@@ -6,18 +6,17 @@
  * addresses costs a few numbers. Addresses are taken lowest first and onwards (next fit), so that
  * freed ones rest longest.
  */
-import { LIMITS } from "../mesh/index.ts";
+import { LIMITS, type PeerId, TIMES } from "../mesh/index.ts";
 import { type Cidr, networkOf, usableOf } from "./cidr.ts";
 import { Leases } from "./leases.ts";
 import { assertOwnership, join, type Ownership, recordAt, type StoreId } from "./ownership.ts";
-import type { Range, RangeSet } from "./range-set.ts";
+import { type Range, RangeSet } from "./range-set.ts";
 
 /** Why an address cannot be given out here; undefined when it can. */
-export type Obstacle = "reserved" | "leased" | "resting" | "foreign" | undefined;
+export type Obstacle = "reserved" | "leased" | "resting" | "foreign" | "running" | undefined;
 
 export class Pool {
   readonly cidr: Cidr;
-  readonly store: StoreId;
   readonly leases = new Leases();
   /** Addresses that are the user's own. BOUNDED: leasesMax, checked by the caller. */
   readonly auxiliary = new Set<bigint>();
@@ -25,20 +24,49 @@ export class Pool {
   /** The gateway, and whether the caller chose it. */
   gateway: bigint;
   gatewayGiven = false;
+  #store: StoreId;
   #ownership: Ownership = [];
+  readonly #running: () => ReadonlyMap<bigint, PeerId>;
   #free: RangeSet | undefined;
   #owned = 0n;
   #cursor: bigint;
 
-  constructor(cidr: Cidr, store: StoreId) {
+  /** `running`: which peer runs each address by the endpoint rows; such are never picked. */
+  constructor(
+    cidr: Cidr,
+    store: StoreId,
+    running: () => ReadonlyMap<bigint, PeerId> = () => NOTHING_RUNS,
+  ) {
     this.cidr = cidr;
-    this.store = store;
+    this.#store = store;
+    this.#running = running;
     this.gateway = usableOf(cidr).first;
     this.#cursor = cidr.start;
   }
 
+  get store(): StoreId {
+    return this.#store;
+  }
+
   get ownership(): Ownership {
     return this.#ownership;
+  }
+
+  /** Belongs to another store from now on, which owns nothing yet. */
+  rebirth(store: StoreId): void {
+    this.#store = store;
+    this.#ownership = [];
+    this.#free = undefined;
+  }
+
+  /** The peer whose endpoint row names the address. */
+  runner(address: bigint): PeerId | undefined {
+    return this.#running().get(address);
+  }
+
+  /** Every address that an endpoint row names, with its peer. */
+  running(): ReadonlyMap<bigint, PeerId> {
+    return this.#running();
   }
 
   /** Addresses this store owns. */
@@ -57,7 +85,7 @@ export class Pool {
     const before = this.#ownership;
     this.#ownership = join(before, records);
     assertOwnership(this.#ownership, this.cidr, before);
-    this.#free = undefined;
+    this.#adjustFree(before);
   }
 
   /** Forgets the computed free space after a change of reserved addresses. */
@@ -78,7 +106,8 @@ export class Pool {
   obstacle(address: bigint): Obstacle {
     if (this.isReserved(address)) return "reserved";
     if (this.leases.at(address) !== undefined) return "leased";
-    if (recordAt(this.#ownership, address)?.owner !== this.store) return "foreign";
+    if (!this.owns(address)) return "foreign";
+    if (this.runner(address) !== undefined) return "running";
     return this.leases.restsUntilMs(address) === undefined ? undefined : "resting";
   }
 
@@ -88,10 +117,32 @@ export class Pool {
     const free = this.#freeSet();
     const inside = this.#cursor > within.start && this.#cursor < within.end;
     for (const from of inside ? [this.#cursor, within.start] : [within.start]) {
-      const found = free.firstFrom(from);
-      if (found !== undefined && found < within.end) return found;
+      let found = free.firstFrom(from);
+      while (found !== undefined && found < within.end) {
+        if (this.runner(found) === undefined) return found;
+        found = free.firstFrom(found + 1n);
+      }
     }
     return undefined;
+  }
+
+  /**
+   * The address of `within` that rests longest, if it was released by `beforeMs` (monotonic) and
+   * nothing else forbids it.
+   */
+  pickResting(within: Range, beforeMs: number): bigint | undefined {
+    if (this.leases.load >= LIMITS.leasesMax) return undefined;
+    for (const [address, untilMs] of this.leases.resting()) {
+      if (untilMs - TIMES.addressQuarantineMs > beforeMs) return undefined;
+      const isInside = address >= within.start && address < within.end;
+      if (isInside && this.obstacle(address) === "resting") return address;
+    }
+    return undefined;
+  }
+
+  /** Whether the records say that the address is this store's. */
+  owns(address: bigint): boolean {
+    return recordAt(this.#ownership, address)?.owner === this.#store;
   }
 
   /** Records a lease; a picked address moves the place where the search goes on. */
@@ -104,42 +155,107 @@ export class Pool {
   /** Gives the addresses whose rest is over back to free space. */
   wake(nowMs: number): void {
     for (const address of this.leases.wake(nowMs)) {
-      if (this.obstacle(address) === undefined) this.#free?.add(address, address + 1n);
+      const obstacle = this.obstacle(address);
+      if (obstacle === undefined || obstacle === "running") this.#free?.add(address, address + 1n);
     }
   }
 
   /**
-   * The largest free aligned block inside `within` of at most half the free space; of several the
-   * highest, because addresses are taken from the low end.
+   * The largest free aligned block inside `within` of at most half the free space. Of several one
+   * that touches what `to` owns, so that both become one range there; else the highest, because
+   * addresses are taken from the low end.
    */
-  spareBlock(within: Range): Range | undefined {
-    const half = this.free / 2n;
-    let best: Range | undefined;
-    let bestBits = -1;
-    for (const whole of this.#freeSet().ranges()) {
+  spareBlock(within: Range, to?: StoreId): Range | undefined {
+    const spare = this.#spareSet();
+    const half = spare.size / 2n;
+    const best = { block: undefined as Range | undefined, bits: -1, touches: false };
+    for (const whole of spare.ranges()) {
       const range = { start: max(whole.start, within.start), end: min(whole.end, within.end) };
-      for (let bits = half.toString(2).length - 1; bits >= Math.max(bestBits, 0); bits--) {
-        const size = 1n << BigInt(bits);
-        const start = networkOf(range.end, this.cidr.bits - bits, this.cidr.bits) - size;
-        if (size > half || start < range.start) continue;
-        best = { start, end: start + size };
-        bestBits = bits;
+      const size = min(range.end - range.start, half);
+      for (let bits = bitsOf(size); bits >= Math.max(best.bits, 0); bits--) {
+        const blocks = this.#alignedEnds(range, bits);
+        if (blocks.length === 0) continue;
+        for (const block of blocks) {
+          const touches = to !== undefined && this.#touches(block, to);
+          if (bits === best.bits && best.touches && !touches) continue;
+          Object.assign(best, { block, bits, touches });
+        }
         break;
       }
     }
-    return best;
+    return best.block;
+  }
+
+  /** The lowest and the highest aligned block of a range, the highest last. */
+  #alignedEnds({ start, end }: Range, bits: number): Range[] {
+    const size = 1n << BigInt(bits);
+    const prefix = this.cidr.bits - bits;
+    const low = networkOf(start + size - 1n, prefix, this.cidr.bits);
+    const high = networkOf(end, prefix, this.cidr.bits) - size;
+    if (low + size > end) return [];
+    return [...new Set([low, high])].map((at) => ({ start: at, end: at + size }));
+  }
+
+  #touches({ start, end }: Range, store: StoreId): boolean {
+    const ownerAt = (address: bigint) => recordAt(this.#ownership, address)?.owner;
+    return ownerAt(start - 1n) === store || ownerAt(end) === store;
+  }
+
+  /** Whether every address of a range is this store's, free, and named by no endpoint row. */
+  isSpare({ start, end }: Range): boolean {
+    const spare = this.#spareSet();
+    return [...spare.ranges()].some((range) => range.start <= start && end <= range.end);
+  }
+
+  /** Free space without what endpoint rows name. */
+  #spareSet(): RangeSet {
+    const free = this.#freeSet();
+    if (this.#running().size === 0) return free;
+    const spare = new RangeSet(free.ranges());
+    for (const address of this.#running().keys()) spare.remove(address, address + 1n);
+    return spare;
+  }
+
+  /** Follows a change of ownership without counting every lease again. */
+  #adjustFree(before: Ownership): void {
+    if (this.#free === undefined) return;
+    const isMine = ({ owner }: { readonly owner: StoreId }) => owner === this.#store;
+    const former = new RangeSet(before.filter(isMine));
+    const mine = this.#ownership.filter(isMine);
+    const gained = new RangeSet(mine);
+    for (const { start, end } of former.ranges()) gained.remove(start, end);
+    for (const { start, end } of mine) former.remove(start, end);
+    for (const { start, end } of former.ranges()) this.#free.remove(start, end);
+    for (const { start, end } of gained.ranges()) this.#free.add(start, end);
+    this.#owned += gained.size - former.size;
+    if (gained.size === 0n) return;
+    for (const address of this.#taken()) {
+      if (gained.has(address)) this.#free.remove(address, address + 1n);
+    }
+  }
+
+  /** Owned or not, what is never free here. */
+  *#taken(): Generator<bigint> {
+    yield* [this.cidr.start, this.cidr.end - 1n, this.gateway, ...this.auxiliary];
+    yield* this.leases.addresses();
   }
 
   #freeSet(): RangeSet {
     if (this.#free !== undefined) return this.#free;
-    const mine = this.#ownership.filter(({ owner }) => owner === this.store);
+    const mine = this.#ownership.filter(({ owner }) => owner === this.#store);
     this.#owned = mine.reduce((sum, { start, end }) => sum + end - start, 0n);
-    const free = this.leases.without(mine);
-    const fixed = [this.cidr.start, this.cidr.end - 1n, this.gateway, ...this.auxiliary];
-    for (const address of fixed) free.remove(address, address + 1n);
+    const free = new RangeSet(mine);
+    for (const address of this.#taken()) free.remove(address, address + 1n);
     this.#free = free;
     return free;
   }
+}
+
+const NOTHING_RUNS: ReadonlyMap<bigint, PeerId> = new Map();
+
+/** The largest power of two that fits into a positive size; -1 for none. */
+function bitsOf(size: bigint): number {
+  return size <= 0n ? -1 : size.toString(2).length - 1;
 }
 
 function max(a: bigint, b: bigint): bigint {

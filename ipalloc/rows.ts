@@ -6,8 +6,8 @@
  * all compute. The view of a pool is the join of them all, so a gift whose answer was lost is in
  * the giver's row until the new owner shows it too.
  *
- * Law: rows of another mesh are not merged. Use counts inform people and choose donors, nothing
- * depends on them.
+ * Law: rows of another mesh, and of stores that are not in the roster, are not merged. Use counts
+ * inform people and choose donors, nothing depends on them.
  */
 import {
   type Log,
@@ -21,7 +21,7 @@ import {
   type WireValue,
 } from "../mesh/index.ts";
 import { type Cidr, parseCidr } from "./cidr.ts";
-import type { Ownership, StoreId } from "./ownership.ts";
+import { join, type Ownership, type StoreId } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
 import type { State } from "./state.ts";
@@ -74,29 +74,50 @@ function readHeader(value: WireValue): RangesHeader {
   };
 }
 
+/**
+ * What of another store's records may be merged here (R3, R6). Nothing of who is no member; of a
+ * member only what names it. A gift to this store counts only from a member and to a member.
+ */
+export function acceptable(state: State, records: Ownership, from: StoreId | undefined): Ownership {
+  if (from !== undefined && !state.isPeer(from)) return [];
+  return records.filter(({ owner, by }) => {
+    if (from !== undefined && owner !== from && by !== from) return false;
+    return owner !== state.store || (state.isMember && state.isPeer(by));
+  });
+}
+
+/** What members show of their own in a pool. */
+export function shownByOwners(tables: Tables, state: State, cidr: Cidr, log: Log): Ownership {
+  let shown: Ownership = [];
+  for (const row of tables.rows("ranges")) {
+    if (row.key !== cidr.text) continue;
+    const read = tryRead(row, log, readRangesRow);
+    if (read === undefined || !state.isPeer(read.store) || read.store === state.store) continue;
+    shown = join(
+      shown,
+      read.records.filter(({ owner }) => owner === read.store),
+    );
+  }
+  return shown;
+}
+
 /** Which peer runs a store now, and how much of a pool it uses. */
 export interface Directory {
-  /** Undefined when no known peer runs the store any more. */
+  /** The peer that runs a store, or ran it; undefined when the roster does not name it. */
   peerOf(store: StoreId): PeerId | undefined;
-  /** Whether the peer of `peerOf` has itself been heard to run this store. */
   used(store: StoreId, cidr: string): number;
 }
 
-/** The directory from the rows of all peers; founders count until their peer shows otherwise. */
+/** The directory: peers by the roster, use by the rows. */
 export function directoryOf(tables: Tables, state: State, log: Log): Directory {
-  const storeOfPeer = new Map<PeerId, StoreId>();
   const used = new Map<string, number>();
   for (const row of tables.rows("ranges")) {
     const header = tryRead(row, log, readHeader);
     if (header === undefined || header.meshId !== state.founding?.meshId) continue;
-    storeOfPeer.set(row.origin, header.store);
     used.set(`${header.store} ${header.cidr.text}`, header.used);
   }
-  const peers = new Map<StoreId, PeerId>();
-  for (const { store, peer } of state.founding?.founders ?? []) {
-    if (storeOfPeer.get(peer) === undefined) peers.set(store, peer);
-  }
-  for (const [peer, store] of storeOfPeer) peers.set(store, peer);
+  const { members = [], former = [] } = state.roster ?? {};
+  const peers = new Map([...former, ...members].map(({ store, peer }) => [store, peer]));
   return {
     peerOf: (store) => peers.get(store),
     used: (store, cidr) => used.get(`${store} ${cidr}`) ?? 0,

@@ -1,7 +1,7 @@
 /**
  * When and whom this store asks for space.
  *
- * Law: it asks as soon as it knows a pool and the founding, not when the first container comes,
+ * Law: it asks as soon as it is a member and knows a pool, not when the first container comes,
  * and again below a quarter of what it owns; requests are spaced, so a full mesh is not flooded.
  */
 import { type Cancel, type Member, messageOf, type PeerId, TIMES } from "../mesh/index.ts";
@@ -31,14 +31,22 @@ export class Seeker {
   readonly #ports: FounderPorts;
   readonly #ledger: Ledger;
   readonly #changed: () => void;
+  readonly #paused: () => boolean;
   /** By CIDR. BOUNDED: one per open pool, networksMax. */
   readonly #searches = new Map<string, Search>();
   #stopped = false;
 
-  constructor(ports: FounderPorts, ledger: Ledger, changed: () => void) {
+  /** `paused`: this store is leaving and takes nothing more. */
+  constructor(
+    ports: FounderPorts,
+    ledger: Ledger,
+    changed: () => void,
+    paused: () => boolean = () => false,
+  ) {
     this.#ports = ports;
     this.#ledger = ledger;
     this.#changed = changed;
+    this.#paused = paused;
   }
 
   stop(): void {
@@ -57,7 +65,7 @@ export class Seeker {
 
   /** As consider, now: membership changed, or a request waits for this pool. */
   urge(pool: Pool, within?: Cidr): void {
-    if (!pool.open || this.#ledger.state.founding === undefined) return;
+    if (!pool.open || !this.#ledger.state.isMember || this.#paused()) return;
     this.#start(pool, this.#search(pool), within);
   }
 
@@ -73,7 +81,7 @@ export class Seeker {
   }
 
   #wants(pool: Pool): boolean {
-    if (!pool.open || this.#ledger.state.founding === undefined) return false;
+    if (!pool.open || !this.#ledger.state.isMember || this.#paused()) return false;
     pool.wake(this.#ports.clock.nowMs());
     const enough = pool.owned / 4n < ENOUGH ? pool.owned / 4n : ENOUGH;
     return pool.free === 0n || pool.free < enough;

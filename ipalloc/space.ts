@@ -1,8 +1,8 @@
 /**
  * Moving space between stores: giving a block or a single address on request, and asking for it.
  *
- * Law: only the owner gives, only what has no lease, no rest and no reservation, and the gift is
- * durable before the answer leaves. A lost answer loses nothing: the record is also in the giver's
+ * Law: only the owner gives, only to a member, only what has no lease, no rest, no reservation and
+ * no container by any endpoint row, and the gift is durable before the answer leaves (R4). A lost answer loses nothing: the record is also in the giver's
  * row. A store asks ahead of need, so that it can allocate in any later partition.
  */
 import {
@@ -23,7 +23,7 @@ import { clip, give, recordAt, type StoreId } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
 import type { Range } from "./range-set.ts";
-import { directoryOf, published } from "./rows.ts";
+import { acceptable, directoryOf, published } from "./rows.ts";
 
 const SPACE = "ipalloc.space";
 const CLAIM = "ipalloc.claim";
@@ -52,7 +52,7 @@ export class SpaceGiver {
     const { rpc } = this.#ports;
     return [
       rpc.serve(SPACE, (_, body) => this.#onSpace(body)),
-      rpc.serve(CLAIM, (_, body) => this.#onClaim(body)),
+      rpc.serve(CLAIM, (from, body) => this.#onClaim(from, body)),
     ];
   }
 
@@ -66,7 +66,7 @@ export class SpaceGiver {
       const repeated = this.#gifts.get(`${store} ${cidr.text}`);
       if (repeated?.nonce === nonce) return repeated.reply;
       pool.wake(this.#ports.clock.nowMs());
-      const block = pool.spareBlock(within);
+      const block = pool.spareBlock(within, store);
       if (block === undefined) throw none(cidr, "has no free space to give");
       const gift = await this.#give(commit, pool, block, store);
       this.#remember(`${store} ${cidr.text}`, { nonce, reply: gift });
@@ -77,7 +77,7 @@ export class SpaceGiver {
   }
 
   /** Answers with the newest record of the address, which names the asker if it was given. */
-  async #onClaim(body: WireValue): Promise<WireValue> {
+  async #onClaim(from: PeerId, body: WireValue): Promise<WireValue> {
     const [mesh, subnet, asking, text] = readArray(body, "claim", 4, 12);
     const { cidr, store } = this.#readRequest(mesh, subnet, asking);
     const address = addressWithin(cidr, readString(text, "claim.address", 64));
@@ -89,7 +89,8 @@ export class SpaceGiver {
         return encodeOwnership(clip(pool.ownership, range.start, range.end), cidr.bits);
       }
       const obstacle = pool.obstacle(address);
-      if (obstacle === undefined) return await this.#give(commit, pool, range, store);
+      const runsThere = obstacle === "running" && pool.runner(address) === from;
+      if (obstacle === undefined || runsThere) return await this.#give(commit, pool, range, store);
       const why =
         obstacle === "resting" ? "was released there moments ago" : `is ${obstacle} there`;
       throw new TsweaveError("ADDRESS_TAKEN", why);
@@ -114,6 +115,9 @@ export class SpaceGiver {
   }
 
   async #give(commit: Commit, pool: Pool, range: Range, to: StoreId): Promise<WireValue> {
+    const { state } = this.#ledger;
+    if (!state.isMember) throw new TsweaveError("BAD_REQUEST", "is no member of the roster");
+    if (!state.isPeer(to)) throw new TsweaveError("BAD_REQUEST", "has not admitted this store");
     if (published(pool).length >= LIMITS.intervalsPerRowMax) {
       throw none(pool.cidr, "is too fragmented to give more");
     }
@@ -159,7 +163,9 @@ export async function askForSpace(
   const body = [founding.meshId, pool.cidr.text, store, nonce, within?.text ?? null];
   const reply = await ports.rpc.call(peer, SPACE, body, TIMES.spaceCallMs);
   const records = decodeOwnership(reply, "space", pool.cidr);
-  await ledger.exclusive((commit) => learn(commit, pool, records));
+  await ledger.exclusive((commit) =>
+    learn(commit, pool, acceptable(ledger.state, records, undefined)),
+  );
 }
 
 /**
@@ -192,7 +198,9 @@ export async function askForAddress(
     });
   }
   const records = decodeOwnership(reply, "claim", pool.cidr);
-  await ledger.exclusive((commit) => learn(commit, pool, records));
+  await ledger.exclusive((commit) =>
+    learn(commit, pool, acceptable(ledger.state, records, undefined)),
+  );
 }
 
 function unreachable(address: string, holder: string, cause?: unknown): TsweaveError {

@@ -4,13 +4,18 @@
  * Law: `apply` is the only road by which anything here changes and it is called only with records
  * that are on disk. What this object shows may therefore be shown to anyone.
  */
-import { LIMITS, TIMES, TsweaveError } from "../mesh/index.ts";
+import { LIMITS, type PeerId, TIMES, TsweaveError } from "../mesh/index.ts";
 import { type Cidr, overlaps, usableOf } from "./cidr.ts";
 import { NO_VOTE, type Vote } from "./consensus.ts";
+import type { AddressesInUse } from "./departures.ts";
 import { divide, type Founding } from "./founding.ts";
 import type { JournalRecord } from "./journal.ts";
 import { type StoreId, slices } from "./ownership.ts";
 import { Pool } from "./pool.ts";
+import { compareRosters, descends, firstRoster, isMember, type Roster } from "./roster.ts";
+import type { Wish } from "./roster-codec.ts";
+import { isRosterRecord, type RosterRecord, type RosterVote } from "./roster-records.ts";
+import { type Binding, boundRoster, supersedes } from "./seeds.ts";
 
 /** Both clocks at the moment a record is applied. */
 export interface Moment {
@@ -18,15 +23,50 @@ export interface Moment {
   readonly wallMs: number;
 }
 
+const NOTHING_RUNS: ReadonlyMap<bigint, PeerId> = new Map();
+
 export class State {
-  readonly store: StoreId;
+  #store: StoreId;
   founding: Founding | undefined;
   vote: Vote = NO_VOTE;
+  /** The newest roster; the founders' own until another was decided. */
+  roster: Roster | undefined;
+  /** This store was a member and is none any more: it owns nothing, whatever it remembers. */
+  retired = false;
+  ballot: { readonly base: string; readonly vote: RosterVote } | undefined;
+  /** BOUNDED: wishesMax, see the codec. */
+  wishes: readonly Wish[] = [];
+  /** Who runs the stores of a seeded mesh. BOUNDED: one a founder; others are not taken. */
+  readonly bindings = new Map<StoreId, Binding>();
+  /** What runs where by the endpoint rows; not durable, it only keeps addresses back. */
+  running: AddressesInUse = () => NOTHING_RUNS;
   /** By CIDR. BOUNDED: networksMax, see roomFor. */
   readonly pools = new Map<string, Pool>();
 
   constructor(store: StoreId) {
-    this.store = store;
+    this.#store = store;
+  }
+
+  get store(): StoreId {
+    return this.#store;
+  }
+
+  /** Whether this store belongs to the mesh: only then it grants, gives and votes. */
+  get isMember(): boolean {
+    return !this.retired && this.isPeer(this.#store);
+  }
+
+  /** Whether `store` belongs to the mesh by the newest roster. */
+  isPeer(store: StoreId): boolean {
+    return this.roster !== undefined && isMember(this.roster, store);
+  }
+
+  /** What to write when `roster` was heard of; undefined when it is not newer. */
+  adoption(roster: Roster): RosterRecord | undefined {
+    const known = this.roster;
+    if (known !== undefined && compareRosters(roster, known) <= 0) return undefined;
+    const cut = known !== undefined && !(descends(roster, known) && isMember(roster, this.#store));
+    return { kind: "roster", roster, retired: this.retired || (this.isMember && cut) };
   }
 
   pool(cidr: string): Pool | undefined {
@@ -51,23 +91,45 @@ export class State {
         hint: "use one of the subnets that exist",
       });
     }
-    const pool = new Pool(cidr, this.store);
+    const pool = new Pool(cidr, this.store, () => this.running(cidr.text));
     if (this.founding !== undefined) pool.learn(divide(cidr, this.founding));
     this.pools.set(cidr.text, pool);
     return pool;
   }
 
+  /**
+   * Begins anew as another store, with the leases and without the ownership of the former one.
+   * To be called when the journal holds exactly `recordsOfNewStore`.
+   */
+  rebirth(store: StoreId): void {
+    this.#store = store;
+    this.retired = false;
+    this.ballot = undefined;
+    for (const pool of this.pools.values()) {
+      pool.rebirth(store);
+      if (this.founding !== undefined) pool.learn(divide(pool.cidr, this.founding));
+    }
+  }
+
   /** Folds one durable record. */
   apply(record: JournalRecord, now: Moment): void {
+    if (isRosterRecord(record)) {
+      this.#applyRoster(record);
+      return;
+    }
     switch (record.kind) {
       case "store":
         return;
       case "founding":
         this.founding = record.founding;
+        this.roster ??= boundRoster(firstRoster(record.founding), this.bindings);
         for (const pool of this.pools.values()) pool.learn(divide(pool.cidr, record.founding));
         return;
       case "vote":
         this.vote = record.vote;
+        return;
+      case "bind":
+        this.#bind(record.bindings);
         return;
       default:
         this.#applyToPool(record, this.ensurePool(record.cidr), now);
@@ -76,14 +138,60 @@ export class State {
 
   /** The shortest journal with the same fold. */
   *records(now: Moment): Generator<JournalRecord> {
-    yield { kind: "store", store: this.store };
+    yield { kind: "store", store: this.#store };
     if (this.vote !== NO_VOTE) yield { kind: "vote", vote: this.vote };
     if (this.founding !== undefined) yield { kind: "founding", founding: this.founding };
+    if (this.bindings.size > 0) yield { kind: "bind", bindings: [...this.bindings.values()] };
+    yield* this.#rosterRecords(this.retired);
+    if (this.ballot !== undefined) yield { kind: "ballot", ...this.ballot };
     for (const pool of this.pools.values()) yield* recordsOf(pool, now);
   }
 
+  /** The journal after `rebirth(store)`. */
+  *recordsOfNewStore(store: StoreId, now: Moment): Generator<JournalRecord> {
+    yield { kind: "store", store };
+    if (this.founding !== undefined) yield { kind: "founding", founding: this.founding };
+    if (this.bindings.size > 0) yield { kind: "bind", bindings: [...this.bindings.values()] };
+    yield* this.#rosterRecords(false);
+    for (const pool of this.pools.values()) {
+      for (const record of recordsOf(pool, now)) if (record.kind !== "own") yield record;
+    }
+  }
+
+  *#rosterRecords(retired: boolean): Generator<RosterRecord> {
+    const { roster, wishes } = this;
+    if (roster !== undefined && (roster.number > 0 || retired))
+      yield { kind: "roster", roster, retired };
+    if (wishes.length > 0) yield { kind: "wishes", wishes };
+  }
+
+  /** What of these is news about this mesh's seeds. */
+  unknownBindings(heard: Iterable<Binding>): Binding[] {
+    const { founding, bindings } = this;
+    if (founding?.seeds === undefined) return [];
+    const stores = new Set(founding.founders.map(({ store }) => store));
+    return [...heard].filter(
+      (one) => stores.has(one.store) && supersedes(one, bindings.get(one.store)),
+    );
+  }
+
+  #bind(heard: readonly Binding[]): void {
+    for (const binding of this.unknownBindings(heard)) this.bindings.set(binding.store, binding);
+    if (this.roster !== undefined) this.roster = boundRoster(this.roster, this.bindings);
+  }
+
+  #applyRoster(record: RosterRecord): void {
+    if (record.kind === "wishes") this.wishes = record.wishes;
+    else if (record.kind === "ballot") this.ballot = { base: record.base, vote: record.vote };
+    else {
+      this.roster = boundRoster(record.roster, this.bindings);
+      this.retired = record.retired;
+      this.wishes = this.wishes.filter(({ store }) => isMember(record.roster, store));
+    }
+  }
+
   #applyToPool(
-    record: Exclude<JournalRecord, { kind: "store" | "founding" | "vote" }>,
+    record: Exclude<JournalRecord, RosterRecord | { kind: "store" | "founding" | "vote" | "bind" }>,
     pool: Pool,
     now: Moment,
   ): void {

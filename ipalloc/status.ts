@@ -2,17 +2,12 @@
 import type { Log, Member, PeerId, Tables } from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
 import { type Founder, isLive } from "./founder.ts";
+import { initModeText } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
 import { recordAt, type StoreId } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
+import type { Problem } from "./problem.ts";
 import { type Directory, directoryOf } from "./rows.ts";
-
-/** Something a person should know, and what to do. */
-export interface Problem {
-  readonly code: string;
-  readonly text: string;
-  readonly next: string;
-}
 
 export interface OwnedStatus {
   /** Name of the peer, or the store id when no known peer runs the store. */
@@ -82,17 +77,19 @@ export function statusOf(ports: StatusPorts, ledger: Ledger, founder: Founder): 
 
 /** What is wrong and what to do about it. */
 export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...ledger.losses, ...founder.problems()];
   const { state } = ledger;
   const waiting = founder.waiting();
   if (waiting !== undefined) {
-    const next = "start tsweave on the peers named at launch";
+    const next = founder.advice();
     problems.push({ code: "NOT_FOUNDED", text: `no addresses yet: ${waiting}`, next });
   }
-  for (const { meshId, peers } of founder.foreign()) {
+  for (const { meshId, peers, seeds } of founder.foreign()) {
+    const theirs = `${meshId}${seededBy(seeds)}`;
+    const mine = `${state.founding?.meshId}${seededBy(state.founding?.seeds)}`;
     problems.push({
       code: "MESH_CONFLICT",
-      text: `${peers.join(", ")} belong to mesh ${meshId}, this peer to ${state.founding?.meshId}`,
+      text: `${peers.join(", ")} belong to mesh ${theirs}, this peer to ${mine}`,
       next:
         "keep one mesh: on each peer of the other remove the containers of tsweave networks, " +
         "'tsweave stop', remove the state directory, launch again",
@@ -112,6 +109,11 @@ export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
     problems.push({ code: "STATE_UNWRITABLE", text, next: "free space in the state directory" });
   }
   return problems;
+}
+
+/** Two lists that differ are the usual reason of two meshes. */
+function seededBy(seeds: readonly string[] | undefined): string {
+  return seeds === undefined ? "" : ` (${initModeText({ kind: "seed", names: seeds })})`;
 }
 
 function poolStatus(
@@ -146,6 +148,8 @@ function ownedOf(
     else ranges.push({ first: start, last: end - 1n });
     byStore.set(owner, ranges);
   }
+  // What runs here counts, also where another store owns the address.
+  if (pool.leases.count > 0 && !byStore.has(pool.store)) byStore.set(pool.store, []);
   const { bits } = pool.cidr;
   return [...byStore].map(([store, ranges]) => {
     const peer = directory.peerOf(store);

@@ -33,8 +33,8 @@ export class Contacts {
   /** What a former life knew; a damaged file is logged and begun anew, because peers tell it all. */
   static async open(ports: { store: Store; clock: Clock; log: Log }): Promise<Contacts> {
     const contacts = new Contacts(ports);
-    const bytes = await ports.store.load(STORE_KEY);
     try {
+      const bytes = await ports.store.load(STORE_KEY);
       if (bytes !== undefined) contacts.#read(decodeWire(bytes));
     } catch (error) {
       ports.log.warn({ error: messageOf(error) }, "the known addresses of peers do not read");

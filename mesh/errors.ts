@@ -39,7 +39,9 @@ const EXIT_BY_CODE = {
   ADDRESS_TAKEN: EXIT.failed,
   POOL_CONFLICT: EXIT.failed,
   NOT_FOUNDED: EXIT.failed,
+  NO_MAJORITY: EXIT.failed,
   BAD_REQUEST: EXIT.failed,
+  CANCELLED: EXIT.failed,
   INTERNAL: EXIT.failed,
 } as const;
 

@@ -11,6 +11,8 @@ import { decodeWire, encodeWire } from "./wire/msgpack.ts";
 import { readArray, readBytes, readInteger } from "./wire/read.ts";
 
 const KEY = "identity";
+/** Room for one more start, however the stored number came about. */
+const INCARNATION_MAX = Number.MAX_SAFE_INTEGER - 1;
 
 export interface Identity {
   readonly id: PeerId;
@@ -29,7 +31,7 @@ export async function nextIdentity(ports: {
   if (stored !== undefined) {
     const [idBytes, incarnation] = readArray(decodeWire(stored), "identity", 2, 8);
     id = readBytes(idBytes, "identity.id", 16, 16);
-    last = readInteger(incarnation, "identity.incarnation");
+    last = readInteger(incarnation, "identity.incarnation", 0, INCARNATION_MAX);
   }
   const incarnation = Math.max(last + 1, Math.floor(ports.clock.wallMs() / 1000));
   await ports.store.save(KEY, encodeWire([id, incarnation]));

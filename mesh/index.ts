@@ -1,14 +1,14 @@
 /** The door of mesh: the only file other folders import from here. */
 export { Contacts } from "./contacts.ts";
 export * from "./errors.ts";
-export { addressKey as formatHostPort } from "./host-port.ts";
+export { addressesOf, addressKey as formatHostPort, hostsOf } from "./host-port.ts";
 export { nextIdentity } from "./identity.ts";
 export * from "./limits.ts";
 export type * from "./membership/membership.ts";
 export { MeshNode } from "./node.ts";
 export type * from "./ports.ts";
 export { Presence } from "./presence.ts";
-export { TypedTable } from "./tables/typed-table.ts";
+export { type TypedRow, TypedTable } from "./tables/typed-table.ts";
 export * from "./tables/types.ts";
 export { Keyring, keyFromPassword, keyFromSecret } from "./wire/keyring.ts";
 export { openKeyring, type RingKeeper } from "./wire/keyring-store.ts";

@@ -18,6 +18,8 @@ export const LIMITS = {
   streamsMax: 128,
   /** Peers of one mesh, dead ones included. */
   peersMax: 4096,
+  /** Addresses that one peer announces: two networks of both families. */
+  addressesPerPeerMax: 4,
   /** Rows one origin may hold: a host has at most a few thousand containers. */
   rowsPerOriginMax: 16_384,
   /** Bytes of one encoded row: the ownership map of a fragmented pool is the largest. */
@@ -58,6 +60,14 @@ export const LIMITS = {
   foundersMax: 1024,
   /** Addresses of peers that were met, kept to find the mesh again after a boot. */
   contactsMax: 64,
+  /** Members that decide on the roster: five survive two losses, more only cost messages. */
+  electorsMax: 5,
+  /** Removed stores that a roster still names, for people; safety rests on who is a member. */
+  formerMax: 256,
+  /** Decisions of a roster that were made without a majority, by an operator's word. */
+  branchesMax: 1024,
+  /** Peers that one forget or one question of admission names at most. */
+  wishesMax: 256,
   /** Peers named at launch, as a voter reports them. */
   declaredMax: 256,
   /** Addresses one host may hold or let rest in one pool: a few thousand containers and room. */
@@ -98,6 +108,8 @@ export const TIMES = {
   pushTries: 5,
   /** One digest to one random peer each interval: a lost push is repaired within about a second. */
   digestIntervalMs: 1000,
+  /** The same where probes carry half of the hash: finds what differs in the other half only. */
+  digestCarriedIntervalMs: 30_000,
   /** Deadline of one request over a stream between peers. */
   streamDeadlineMs: 5000,
   /** A session that has yet to prove itself is asked at most this often. */
@@ -124,6 +136,13 @@ export const TIMES = {
   foundingGraceMs: 1500,
   /** Deadline of one founding message; its retries are spread over one to two of these. */
   foundingCallMs: 1000,
+  /** Deadline of one question about the roster. */
+  rosterCallMs: 1000,
+  /** First and longest pause between tries to change the roster or to take space over. */
+  rosterRetryMs: 500,
+  rosterRetryMsMax: 10_000,
+  /** How long `forget` and `leave` wait for the decision before they say what they wait for. */
+  departureDeadlineMs: 5000,
   /** An allocation that must wait (no founding, no space) gives up after this. */
   allocateDeadlineMs: 5000,
   /** Deadline of one request for space or for a single address. */

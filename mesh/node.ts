@@ -87,9 +87,11 @@ export class MeshNode {
         random: ports.random,
         log: ports.log,
         members: () => this.membership.members(),
+        carried: this.membership.carry !== undefined,
       },
       replica,
     );
+    this.membership.carry?.(this.tables.rider);
     this.#keeper = new TablesKeeper(ports, replica);
     this.tables.onChange = () => this.#keeper.changed();
     this.#retention = new Retention({

@@ -56,14 +56,27 @@ export interface Streams {
   close(): Promise<void>;
 }
 
+/** A journal whose records may be lost, though their writes were acknowledged. */
+export interface JournalDamage {
+  /** Bytes from the first unreadable record on. */
+  readonly lostBytes: number;
+  /** Where the damaged file is kept for people once the journal was written again. */
+  readonly keptAt: string;
+}
+
 /** Durable bytes under short keys (`[a-z0-9-]+`). Every promise resolves after fdatasync. */
 export interface Store {
   /** The last saved snapshot, or undefined when there is none. */
   load(key: string): Promise<Uint8Array | undefined>;
   /** Replaces the snapshot atomically. */
   save(key: string, bytes: Uint8Array): Promise<void>;
-  /** The journal's records in order; a torn last record is dropped. */
+  /** The journal's records in order; a torn last record is dropped, and all behind damage. */
   records(key: string): Promise<Uint8Array[]>;
+  /**
+   * What `records` found damaged and could not give; undefined when the journal was whole. The next
+   * write keeps the damaged file aside and goes on without it.
+   */
+  damage(key: string): JournalDamage | undefined;
   /** Appends one checksummed record to the journal. */
   append(key: string, record: Uint8Array): Promise<void>;
   /** Replaces the whole journal atomically (compaction). */

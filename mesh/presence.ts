@@ -7,6 +7,7 @@
  * entries the same way. Return within the grace costs nothing.
  */
 import { messageOf } from "./errors.ts";
+import { addressesOf } from "./host-port.ts";
 import { LIMITS, TIMES } from "./limits.ts";
 import type { Member, MemberEvent } from "./membership/membership.ts";
 import type { Cancel, Clock, HostPort, Log, PeerId, Streams } from "./ports.ts";
@@ -82,7 +83,7 @@ export class Presence {
       if (nowMs - (member?.sinceMs ?? this.#startedMs) < this.#graceMs) continue;
       if (this.#probing.size >= LIMITS.peersMax) return;
       this.#probing.add(peer);
-      this.#probe(peer, member?.advertise ?? address)
+      this.#probe(peer, member === undefined ? [address] : addressesOf(member))
         .catch((error: unknown) => {
           this.#ports.log.warn({ peer, error: messageOf(error) }, "cannot probe a dead peer");
         })
@@ -90,11 +91,15 @@ export class Presence {
     }
   }
 
-  async #probe(peer: PeerId, address: HostPort): Promise<void> {
-    const found = await this.#ports.streams.probe(address, PROBE_DEADLINE_MS);
-    if (found !== "silent" || this.namesCount(peer)) return;
+  /** A host is silent when it is so at all its addresses. */
+  async #probe(peer: PeerId, addresses: readonly HostPort[]): Promise<void> {
+    const { streams } = this.#ports;
+    const found = await Promise.all(
+      addresses.map(async (address) => await streams.probe(address, PROBE_DEADLINE_MS)),
+    );
+    if (found.some((one) => one !== "silent") || this.namesCount(peer)) return;
     this.#gone.add(peer);
-    this.#ports.log.info({ peer, address }, "host is silent after its grace: entries withdrawn");
+    this.#ports.log.info({ peer, addresses }, "host is silent after its grace: entries withdrawn");
     this.onChange();
   }
 }

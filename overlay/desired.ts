@@ -62,6 +62,7 @@ export function desiredNetwork(
     mtuBytes: network.mtuBytes,
     vni: network.vni,
     vxlanPort: options.vxlanPort,
+    underlay: ipVersion(options.self.vtep),
     ports,
     localIps,
     localMacs,
@@ -109,10 +110,15 @@ export function remoteEntries(
   return { neighbours, forwards };
 }
 
-/** True when a record may be programmed at all: well formed, and of another host. */
+/** True when a record may be programmed at all: well formed, of another host, for vxlan0. */
 function usable(remote: RemoteEndpoint, options: DesiredOptions): boolean {
   if (remote.peer === options.self.peer || remote.vtep === options.self.vtep) return false;
+  if (ipVersion(remote.vtep) !== ipVersion(options.self.vtep)) return false;
   return isUnicast(remote.ip) && isMac(remote.mac) && isUnicast(remote.vtep);
+}
+
+function ipVersion(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
 }
 
 /** The winner of a conflict is the lowest peer id, then the lowest endpoint id, on every host. */

@@ -81,7 +81,8 @@ function vxlanSteps(
   const fresh = link === undefined || !vxlanRight(desired, link);
   if (fresh) {
     if (link !== undefined) steps.push({ kind: "link-del", netns, device: VXLAN });
-    steps.push({ kind: "vxlan-add", netns, vni: desired.vni, port: desired.vxlanPort, mtuBytes });
+    const { vni, vxlanPort: port, underlay } = desired;
+    steps.push({ kind: "vxlan-add", netns, vni, port, mtuBytes, underlay });
   }
   if (fresh || freshBridge || !portRight(link, mtuBytes)) {
     steps.push({ kind: "port-set", netns, device: VXLAN, mtuBytes });
@@ -98,6 +99,7 @@ function vxlanRight(desired: DesiredNetwork, link: ObservedLink): boolean {
   if (shape === undefined || shape.vni !== desired.vni || shape.port !== desired.vxlanPort) {
     return false;
   }
+  if (shape.underlay !== desired.underlay) return false;
   return shape.proxy && shape.l2miss && shape.l3miss && !shape.learning && shape.foreignSocket;
 }
 

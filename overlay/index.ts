@@ -16,6 +16,7 @@ export { checkHost, subnetOverlaps } from "./io/host-check.ts";
 export { LinuxKernel } from "./io/linux-kernel.ts";
 export { type ServedPlugin, servePlugin } from "./io/plugin-server.ts";
 export { readUnderlay } from "./io/underlay.ts";
+export { wipeKernel } from "./io/wipe.ts";
 export { type HeldEndpoint, type HeldNetwork, Ledger } from "./ledger.ts";
 export * from "./model.ts";
 export { overlayMtu } from "./mtu.ts";

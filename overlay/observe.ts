@@ -80,6 +80,7 @@ function readVxlan(data: Fields, foreignSocket: boolean): ObservedVxlan {
     l2miss: data.l2miss === true,
     l3miss: data.l3miss === true,
     foreignSocket,
+    underlay: data.udp_zero_csum6_rx === true ? 6 : 4,
   };
 }
 

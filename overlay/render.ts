@@ -105,6 +105,8 @@ function bridgeText(step: Step): string | undefined {
   }
 }
 
+const IPV6 = " local :: udp6zerocsumrx";
+
 function ipText(step: Step, hostNetns: string): string {
   switch (step.kind) {
     case "loopback-up":
@@ -142,10 +144,13 @@ function ipText(step: Step, hostNetns: string): string {
   }
 }
 
-/** The socket stays in the namespace named by link-netns: the host's, where the underlay is. */
+/**
+ * The socket stays in the namespace named by link-netns: the host's, where the underlay is. `local
+ * ::` makes it one for IPv6, which no dump shows; udp6zerocsumrx (RFC 6935) is what tells it.
+ */
 function vxlanText(step: Extract<Step, { kind: "vxlan-add" }>, hostNetns: string): string {
   return (
     `link add ${VXLAN} mtu ${step.mtuBytes} link-netns ${hostNetns} type vxlan id ${step.vni} ` +
-    `dstport ${step.port} nolearning proxy l2miss l3miss`
+    `dstport ${step.port} nolearning proxy l2miss l3miss${step.underlay === 6 ? IPV6 : ""}`
   );
 }

@@ -23,6 +23,8 @@ export interface DesiredNetwork {
   readonly mtuBytes: number;
   readonly vni: number;
   readonly vxlanPort: number;
+  /** IP version of the underlay: a vxlan device sends over one of them only. */
+  readonly underlay: 4 | 6;
   /** Local endpoints by the name of their overlay end. BOUNDED: LIMITS.rowsPerOriginMax. */
   readonly ports: ReadonlyMap<string, LocalEndpoint>;
   /** Addresses that live on this host, gateway included: never in vxlan0's tables. */
@@ -65,6 +67,7 @@ export interface ObservedVxlan {
   readonly l3miss: boolean;
   /** True when the UDP socket is in another namespace, as it must be. */
   readonly foreignSocket: boolean;
+  readonly underlay: 4 | 6;
 }
 
 /** A `self` entry of vxlan0 with a destination. */
@@ -136,6 +139,7 @@ interface VxlanShape {
   readonly vni: number;
   readonly port: number;
   readonly mtuBytes: number;
+  readonly underlay: 4 | 6;
 }
 
 interface PortShape {

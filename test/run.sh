@@ -14,7 +14,7 @@ for tier in $tiers; do
     unit)
       # shellcheck disable=SC2046
       node --import tsx --test --test-reporter=spec test/*.test.ts \
-        $(find test/unit test/contract test/sim -name '*.test.ts' | sort) || status=1 ;;
+        $(find test/unit test/contract test/sim test/fuzz -name '*.test.ts' | sort) || status=1 ;;
     kernel | docker)
       # One file at a time: they make devices, engines and load of their own.
       # shellcheck disable=SC2046

@@ -28,6 +28,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./forget.ts")).forget,
   },
   {
+    name: "rmpeer",
+    summary: "remove a host that is gone for good",
+    load: async () => (await import("./rmpeer.ts")).rmpeer,
+  },
+  {
+    name: "leave",
+    summary: "leave the mesh for good",
+    load: async () => (await import("./leave.ts")).leave,
+  },
+  {
+    name: "reset",
+    summary: "leave, and remove everything of tsweave from this host",
+    load: async () => (await import("./reset.ts")).reset,
+  },
+  {
     name: "keys",
     summary: "show and change the passwords of an encrypted mesh",
     load: async () => (await import("./keys.ts")).keys,

@@ -4,7 +4,13 @@
  * Law: people's scripts rely on these shapes. Fields are only added; a change of meaning raises
  * `schema`. Every read is answered from memory, at once.
  */
-import type { HostPort, MemberState } from "../../mesh/index.ts";
+import type {
+  ForgetAssertion,
+  ForgetResult,
+  LeaveResult,
+  RosterStatus,
+} from "../../ipalloc/index.ts";
+import type { HostPort, MemberState, PathFault } from "../../mesh/index.ts";
 
 export const SCHEMA = 1;
 
@@ -116,6 +122,14 @@ export interface ConnectionRow {
   readonly rttMs: number | null;
   /** Since the last change of state. */
   readonly sinceSeconds: number;
+  /** All addresses of the peer, the one it prefers first; `address` is the one in use here. */
+  readonly addresses: readonly string[];
+  /** Whether it answers this peer itself, not only through others; null: not known. */
+  readonly direct: boolean | null;
+  /** Since the last change of `direct`. */
+  readonly directSinceSeconds: number | null;
+  /** Without a direct path: nothing comes back, the port is closed, only TCP passes. */
+  readonly fault: PathFault | null;
 }
 
 export interface TargetRow {
@@ -187,7 +201,7 @@ export interface Replies {
   readonly targets: { readonly targets: readonly TargetRow[] };
   readonly networks: { readonly networks: readonly NetworkRow[] };
   readonly endpoints: { readonly endpoints: readonly EndpointRow[] };
-  readonly ipam: { readonly pools: readonly PoolRow[] };
+  readonly ipam: { readonly pools: readonly PoolRow[]; readonly roster: RosterStatus };
   readonly dns: { readonly domain: string; readonly records: readonly RecordRow[] };
 }
 
@@ -212,6 +226,18 @@ export type KeyChange =
   | { readonly action: "use"; readonly id: string }
   | { readonly action: "remove"; readonly id: string; readonly force: boolean };
 
+/** `peers`: names, beginnings of ids, or addresses. */
+export interface RemovePeers {
+  readonly peers: readonly string[];
+  readonly assertion: ForgetAssertion;
+}
+
+/** `networks`: also remove the tsweave networks from Docker. */
+export interface LeaveMesh {
+  readonly force: boolean;
+  readonly networks?: boolean;
+}
+
 /** What the daemon provides. Reads are synchronous: they never wait for anything. */
 export interface ControlBackend {
   readonly status: () => Status;
@@ -220,12 +246,16 @@ export interface ControlBackend {
   readonly targets: () => readonly TargetRow[];
   readonly networks: () => readonly NetworkRow[];
   readonly endpoints: () => readonly EndpointRow[];
-  readonly ipam: () => readonly PoolRow[];
+  readonly ipam: () => Replies["ipam"];
   readonly dns: () => Replies["dns"];
   /** Adds reconnect targets; hosts are literal addresses. Resolves once a restart keeps them. */
   readonly connect: (peers: readonly HostPort[]) => Promise<void>;
   /** Drops reconnect targets. Resolves with those that the next launch names again. */
   readonly forget: (peers: readonly HostPort[]) => Promise<readonly HostPort[]>;
+  /** Removes peers for good by the operator's word. */
+  readonly rmpeer: (wish: RemovePeers) => Promise<ForgetResult>;
+  /** Hands this peer's ranges on and leaves the roster; the daemon still runs. */
+  readonly leave: (wish: LeaveMesh) => Promise<LeaveResult>;
   readonly keys: () => KeysReply;
   /** Resolves once the change is on disk and counts. */
   readonly changeKeys: (change: KeyChange) => Promise<KeysReply>;

@@ -4,11 +4,14 @@
  * Law: a daemon that is absent, busy or dying is told apart, each with its exit code.
  */
 import { type IncomingMessage, request } from "node:http";
+import type { ForgetResult, LeaveResult } from "../../ipalloc/index.ts";
 import { type HostPort, messageOf, TsweaveError } from "../../mesh/index.ts";
 import {
   type KeyChange,
   type KeysReply,
+  type LeaveMesh,
   type Read,
+  type RemovePeers,
   type Replies,
   SCHEMA,
   type Status,
@@ -18,6 +21,8 @@ import { errorFromBody, isRecord } from "./error-body.ts";
 
 const CALL_DEADLINE_MS = 5000;
 const STOP_DEADLINE_MS = 30_000;
+/** The daemon says after a shorter while what it waits for; Docker may take its time. */
+const DEPARTURE_DEADLINE_MS = 60_000;
 /** A reply with the endpoints of the largest mesh has some ten megabytes. */
 const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -64,6 +69,18 @@ export class ControlClient {
     return reply.namedAtLaunch as readonly HostPort[];
   }
 
+  /** Removes peers for good. @throws as `status`, NOT_FOUND, BAD_REQUEST, NO_MAJORITY. */
+  async rmpeer(wish: RemovePeers): Promise<ForgetResult & Schema> {
+    const reply = await this.#json("POST", "/v1/rmpeer", wish, DEPARTURE_DEADLINE_MS);
+    return reply as unknown as ForgetResult & Schema;
+  }
+
+  /** Hands ranges on and leaves the roster. @throws as `status`, BAD_REQUEST, PEER_UNREACHABLE. */
+  async leave(wish: LeaveMesh): Promise<LeaveResult & Schema> {
+    const reply = await this.#json("POST", "/v1/leave", wish, DEPARTURE_DEADLINE_MS);
+    return reply as unknown as LeaveResult & Schema;
+  }
+
   /** Resolves when the daemon's process has ended. @throws as `status`. */
   async stop(deadlineMs = STOP_DEADLINE_MS): Promise<void> {
     const { status, text } = await this.#call("POST", "/v1/stop", {}, deadlineMs);
@@ -74,8 +91,9 @@ export class ControlClient {
     method: string,
     path: string,
     body?: object,
+    deadlineMs = this.#deadlineMs,
   ): Promise<Readonly<Record<string, unknown>>> {
-    const { status, text } = await this.#call(method, path, body, this.#deadlineMs);
+    const { status, text } = await this.#call(method, path, body, deadlineMs);
     const parsed = parse(text);
     if (!isRecord(parsed) || parsed.schema !== SCHEMA) {
       throw new TsweaveError("BAD_MESSAGE", "the daemon's answer is not understood", {

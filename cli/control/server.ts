@@ -6,25 +6,11 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isIP } from "node:net";
-import {
-  asTsweaveError,
-  type HostPort,
-  LIMITS,
-  type Log,
-  messageOf,
-  TsweaveError,
-} from "../../mesh/index.ts";
-import {
-  type ControlBackend,
-  type KeyChange,
-  READS,
-  type Read,
-  type Replies,
-  SCHEMA,
-} from "./api.ts";
+import { asTsweaveError, type Log, messageOf, TsweaveError } from "../../mesh/index.ts";
+import { type ControlBackend, READS, type Read, type Replies, SCHEMA } from "./api.ts";
+import { keyChangeOf, leaveOf, peersOf, readBody, removalOf } from "./bodies.ts";
 import { listenOn } from "./control-socket.ts";
-import { errorToBody, isRecord } from "./error-body.ts";
+import { errorToBody } from "./error-body.ts";
 
 const REQUEST_DEADLINE_MS = 5000;
 const CONNECTIONS_MAX = 128;
@@ -85,19 +71,11 @@ async function answer(
 ): Promise<void> {
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
   if (request.method === "GET") return reply(response, read(backend, path));
+  if (request.method !== "POST") throw notFound(path);
   const body = await readBody(request);
-  if (request.method === "POST" && path === "/v1/connect") {
-    const peers = peersOf(body);
-    await backend.connect(peers);
-    return reply(response, { peers });
-  }
-  if (request.method === "POST" && path === "/v1/forget") {
-    return reply(response, { namedAtLaunch: await backend.forget(peersOf(body)) });
-  }
-  if (request.method === "POST" && path === "/v1/keys") {
-    return reply(response, await backend.changeKeys(keyChangeOf(body)));
-  }
-  if (request.method === "POST" && path === "/v1/stop") {
+  const change = CHANGES[path];
+  if (change !== undefined) return reply(response, await change(backend, body));
+  if (path === "/v1/stop") {
     farewells.add(request.socket);
     response.writeHead(200, { "content-type": "application/json" });
     response.write(`${JSON.stringify({ schema: SCHEMA, stopping: true })}\n`);
@@ -106,6 +84,23 @@ async function answer(
   }
   throw notFound(path);
 }
+
+/** What a POST does, by path; `null` as prototype, for the path comes from outside. */
+const CHANGES: Readonly<
+  Record<string, (backend: ControlBackend, body: unknown) => Promise<object>>
+> = Object.assign(Object.create(null), {
+  "/v1/connect": async (backend: ControlBackend, body: unknown) => {
+    const peers = peersOf(body);
+    await backend.connect(peers);
+    return { peers };
+  },
+  "/v1/forget": async (backend: ControlBackend, body: unknown) => ({
+    namedAtLaunch: await backend.forget(peersOf(body)),
+  }),
+  "/v1/rmpeer": (backend: ControlBackend, body: unknown) => backend.rmpeer(removalOf(body)),
+  "/v1/leave": (backend: ControlBackend, body: unknown) => backend.leave(leaveOf(body)),
+  "/v1/keys": (backend: ControlBackend, body: unknown) => backend.changeKeys(keyChangeOf(body)),
+});
 
 function read(backend: ControlBackend, path: string): object {
   if (path === "/v1/status") return backend.status();
@@ -121,56 +116,9 @@ const READERS: { readonly [Name in Read]: (backend: ControlBackend) => Replies[N
   targets: (backend) => ({ targets: backend.targets() }),
   networks: (backend) => ({ networks: backend.networks() }),
   endpoints: (backend) => ({ endpoints: backend.endpoints() }),
-  ipam: (backend) => ({ pools: backend.ipam() }),
+  ipam: (backend) => backend.ipam(),
   dns: (backend) => backend.dns(),
 };
-
-async function readBody(request: IncomingMessage): Promise<unknown> {
-  const pieces: Buffer[] = [];
-  let length = 0;
-  for await (const piece of request) {
-    length += piece.length;
-    if (length > LIMITS.requestBytesMax) {
-      throw new TsweaveError("BAD_REQUEST", "the request is too long");
-    }
-    pieces.push(piece);
-  }
-  if (length === 0) return {};
-  try {
-    return JSON.parse(Buffer.concat(pieces).toString("utf8"));
-  } catch (error) {
-    throw new TsweaveError("BAD_REQUEST", "the request is not JSON", { cause: error });
-  }
-}
-
-function peersOf(body: unknown): HostPort[] {
-  const list = isRecord(body) ? body.peers : undefined;
-  if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.declaredMax) {
-    throw new TsweaveError("BAD_REQUEST", `peers must be a list of 1 to ${LIMITS.declaredMax}`);
-  }
-  return list.map((peer: unknown) => {
-    const { host, port } = isRecord(peer) ? peer : {};
-    const isPort = typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536;
-    if (typeof host !== "string" || isIP(host) === 0 || !isPort) {
-      throw new TsweaveError("BAD_REQUEST", "a peer must have an address as host and a port");
-    }
-    return { host, port };
-  });
-}
-
-/** Errors name no value: one of them may be a key. */
-function keyChangeOf(body: unknown): KeyChange {
-  const { action, key, id, force } = isRecord(body) ? body : {};
-  if (action === "add" && typeof key === "string" && /^[0-9a-f]{64}$/.test(key)) {
-    return { action, key };
-  }
-  const isId = typeof id === "string" && /^[0-9a-f]{1,8}$/.test(id);
-  if (isId && action === "use") return { action, id };
-  if (isId && action === "remove") return { action, id, force: force === true };
-  throw new TsweaveError("BAD_REQUEST", "a change of the key ring needs an action and its key", {
-    hint: "an ID has up to 8 hex digits, see 'tsweave keys list'",
-  });
-}
 
 function reply(response: ServerResponse, fields: object): void {
   const body = `${JSON.stringify({ schema: SCHEMA, ...fields })}\n`;

@@ -1,5 +1,5 @@
 /** The tables below `status` as people read them: one pure function for each JSON reply. */
-import type { KeysReply, Read, Replies } from "../control/api.ts";
+import type { ConnectionRow, KeysReply, Read, Replies } from "../control/api.ts";
 import { duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style, type Tone } from "./style.ts";
 import { type Cell, table } from "./table.ts";
@@ -36,13 +36,15 @@ const RENDERERS: {
     ),
   connections: ({ connections }, style) =>
     table(
-      ["PEER", "ADDRESS", "STATE", "RTT", "SINCE"],
+      ["PEER", "ADDRESS", "STATE", "RTT", "SINCE", "DIRECT", "OTHER ADDRESSES"],
       connections.map((connection) => [
         connection.peer,
         connection.address,
         toned(connection.state),
         milliseconds(connection.rttMs),
         duration(connection.sinceSeconds),
+        directCell(connection),
+        connection.addresses.filter((other) => other !== connection.address).join(","),
       ]),
       style,
     ),
@@ -121,7 +123,15 @@ export function toned(state: string): Cell {
   return tone === undefined ? { text: state } : { text: state, tone };
 }
 
-function ipamTable({ pools }: Replies["ipam"], style: Style): string {
+/** `yes`, `no, silent 2m 5s`, or nothing while it is not known. */
+function directCell({ direct, fault, directSinceSeconds }: ConnectionRow): Cell {
+  if (direct === null) return { text: "" };
+  if (direct) return { text: "yes", tone: "good" };
+  const since = duration(directSinceSeconds ?? 0);
+  return { text: `no, ${fault ?? "silent"} ${since}`, tone: "bad" };
+}
+
+function ipamTable({ pools, roster }: Replies["ipam"], style: Style): string {
   const owners = pools.flatMap(({ subnet, owned }) => {
     const total = owned.reduce((sum, { addresses }) => sum + addresses, 0);
     return owned.map((owner) => [
@@ -135,14 +145,32 @@ function ipamTable({ pools }: Replies["ipam"], style: Style): string {
   });
   const titles = ["SUBNET", "PEER", "ADDRESSES", "USED", "STATE", "RANGES"];
   const conflicts = pools.flatMap(({ conflicts }) => conflicts);
-  const found = table(titles, owners, style);
-  if (conflicts.length === 0) return found;
-  const rows = conflicts.map(({ ip, key, owner }) => [
-    { text: ip, tone: "bad" as const },
-    key,
-    owner,
+  const found = [table(titles, owners, style), rosterText(roster, style)];
+  if (conflicts.length > 0) {
+    const rows = conflicts.map(({ ip, key, owner }) => [
+      { text: ip, tone: "bad" as const },
+      key,
+      owner,
+    ]);
+    found.push(table(["CONFLICT", "USED BY", "OWNER"], rows, style));
+  }
+  return found.join("\n");
+}
+
+/** Who decides on members, and what is not finished. */
+function rosterText({ number, members, waits }: Replies["ipam"]["roster"], style: Style): string {
+  if (number === null) return "no roster yet\n";
+  const electors = members.filter(({ elector }) => elector).map(({ name }) => name);
+  const head = `roster ${number}: ${members.length} members, decided by ${electors.join(", ")}\n`;
+  if (waits.length === 0) return head;
+  const rows = waits.map(({ what, about, waitingFor, ageMs, text }) => [
+    { text: what, tone: "doubtful" as const },
+    about.join(","),
+    waitingFor.join(","),
+    duration(Math.floor(ageMs / 1000)),
+    text,
   ]);
-  return `${found}\n${table(["CONFLICT", "USED BY", "OWNER"], rows, style)}`;
+  return `${head}\n${table(["PENDING", "ABOUT", "WAITS FOR", "SINCE", "WHY"], rows, style)}`;
 }
 
 /** Long lists of ranges are the JSON's business. */

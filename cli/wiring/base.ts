@@ -3,7 +3,15 @@
  *
  * Law: whatever is wrong with the host or the configuration is said before the first change.
  */
-import type { Clock, HostPort, Log, Random } from "../../mesh/index.ts";
+import { isIP } from "node:net";
+import { checkInitCount } from "../../ipalloc/index.ts";
+import {
+  type Clock,
+  type HostPort,
+  type Log,
+  type Random,
+  TsweaveError,
+} from "../../mesh/index.ts";
 import { processClock } from "../../mesh/io/clock.ts";
 import { cryptoRandom } from "../../mesh/io/random.ts";
 import { checkHost, createEngine, readUnderlay, subnetOverlaps } from "../../overlay/index.ts";
@@ -18,7 +26,11 @@ export interface Base {
   readonly random: Random;
   readonly log: Log;
   readonly stops: Stops;
+  /** The address that peers are to prefer. */
   readonly advertise: HostPort;
+  /** All addresses, that one first. */
+  readonly hosts: readonly string[];
+  readonly bind: HostPort;
   /** Peers named at launch, literal addresses, without this host. */
   readonly peers: readonly HostPort[];
   readonly underlayMtuBytes: number;
@@ -36,10 +48,13 @@ export async function prepare(config: LaunchConfig, log: Log, stops: Stops): Pro
     await createEngine(config.dockerSocket, clock, log).version();
   }
   const named = await resolvePeers(config.peers);
-  const host = config.advertise ?? (await chooseAdvertise(named));
+  const hosts = config.advertise ?? (await chooseAdvertise(named, config.bind));
+  const [host = ""] = hosts;
   const advertise = { host, port: config.port };
   const isSelf = (peer: HostPort): boolean => peer.port === config.port && isOwnAddress(peer.host);
   const { mtuBytes } = await readUnderlay(host);
+  const peers = named.filter((peer) => !isSelf(peer));
+  checkInitCount(config.ipallocInit, peers.length + 1);
   return {
     config,
     clock,
@@ -47,7 +62,29 @@ export async function prepare(config: LaunchConfig, log: Log, stops: Stops): Pro
     log,
     stops,
     advertise,
-    peers: named.filter((peer) => !isSelf(peer)),
+    hosts,
+    bind: { host: bindFor(hosts, config), port: config.port },
+    peers,
     underlayMtuBytes: mtuBytes,
   };
+}
+
+/**
+ * Where to listen for peers that use these addresses. An IPv6 wildcard takes IPv4 packets as well.
+ * @throws TsweaveError CONFIG when --bind could not hear them.
+ */
+export function bindFor(hosts: readonly string[], { bind }: Pick<LaunchConfig, "bind">): string {
+  const isV6 = hosts.some((host) => isIP(host) === 6);
+  if (bind === undefined) return isV6 ? "::" : "0.0.0.0";
+  if (isV6 && isIP(bind) === 4) {
+    throw new TsweaveError("CONFIG", `--bind ${bind} hears no packet for IPv6 addresses`, {
+      hint: "use --bind :: or advertise IPv4 addresses only",
+    });
+  }
+  if (bind !== "::" && isIP(bind) === 6 && hosts.some((host) => isIP(host) === 4)) {
+    throw new TsweaveError("CONFIG", `--bind ${bind} hears no packet for IPv4 addresses`, {
+      hint: "use --bind :: or advertise IPv6 addresses only",
+    });
+  }
+  return bind;
 }

@@ -3,8 +3,8 @@
  * comes from memory, whatever Docker, the kernel or the mesh are doing.
  */
 import type { DnsService } from "../../dns/index.ts";
-import type { IpAlloc } from "../../ipalloc/index.ts";
-import type { Clock, HostPort, Member } from "../../mesh/index.ts";
+import type { ForgetResult, IpAlloc, LeaveResult } from "../../ipalloc/index.ts";
+import { addressesOf, type Clock, type HostPort, type Member } from "../../mesh/index.ts";
 import type { Reconciler } from "../../overlay/index.ts";
 import type { LaunchConfig } from "../config.ts";
 import type {
@@ -14,15 +14,17 @@ import type {
   HealthProblem,
   KeyChange,
   KeysReply,
+  LeaveMesh,
   NetworkRow,
   PeerRow,
-  PoolRow,
+  RemovePeers,
   Replies,
   Status,
   TargetRow,
 } from "../control/api.ts";
 import { formatHostPort } from "../peer-address.ts";
 import { VERSION } from "../version.ts";
+import { leaveMesh, removePeers } from "./departures.ts";
 import type { DockerSide } from "./docker.ts";
 import type { OpenMesh } from "./mesh.ts";
 import { problemsOf } from "./problems.ts";
@@ -103,13 +105,18 @@ export class ControlFacts implements ControlBackend {
   readonly connections = (): readonly ConnectionRow[] =>
     this.#members()
       .filter(({ self }) => !self)
-      .map(({ id, name, advertise, state, rttMs, sinceMs }) => ({
-        peer: name,
-        id,
-        address: formatHostPort(advertise),
-        state: CONNECTION_STATES[state],
-        rttMs,
-        sinceSeconds: Math.floor((this.#ports.clock.nowMs() - sinceMs) / 1000),
+      .map((member) => ({
+        peer: member.name,
+        id: member.id,
+        address: formatHostPort(member.advertise),
+        state: CONNECTION_STATES[member.state],
+        rttMs: member.rttMs,
+        sinceSeconds: this.#ageSeconds(member.sinceMs),
+        addresses: addressesOf(member).map(formatHostPort),
+        direct: member.path?.isDirect ?? null,
+        directSinceSeconds:
+          member.path === undefined ? null : this.#ageSeconds(member.path.sinceMs),
+        fault: member.path?.why ?? null,
       }));
 
   readonly targets = (): readonly TargetRow[] =>
@@ -158,8 +165,9 @@ export class ControlFacts implements ControlBackend {
     return found.sort(byNetworkAndName);
   };
 
-  readonly ipam = (): readonly PoolRow[] =>
-    this.#ports.alloc.status().pools.map(({ subnet, owned, used, free, conflicts }) => ({
+  readonly ipam = (): Replies["ipam"] => {
+    const { alloc } = this.#ports;
+    const pools = alloc.status().pools.map(({ subnet, owned, used, free, conflicts }) => ({
       subnet,
       owned: owned.map(({ peer, ranges, addresses, used: inUse, reachable }) => ({
         peer,
@@ -172,6 +180,8 @@ export class ControlFacts implements ControlBackend {
       free,
       conflicts,
     }));
+    return { pools, roster: alloc.roster() };
+  };
 
   readonly dns = (): Replies["dns"] => {
     const names = new Map(this.#members().map(({ id, name }) => [id, name]));
@@ -195,12 +205,22 @@ export class ControlFacts implements ControlBackend {
     return this.#options.peers.filter((peer) => gone.has(formatHostPort(peer)));
   };
 
+  readonly rmpeer = async (wish: RemovePeers): Promise<ForgetResult> =>
+    await removePeers(this.#ports, wish);
+
+  readonly leave = async (wish: LeaveMesh): Promise<LeaveResult> =>
+    await leaveMesh(this.#ports, wish);
+
   readonly keys = (): KeysReply => this.#ports.mesh.keys.list();
 
   readonly changeKeys = async (change: KeyChange): Promise<KeysReply> =>
     await this.#ports.mesh.keys.change(change);
 
   readonly stop = (): void => this.#options.stop();
+
+  #ageSeconds(sinceMs: number): number {
+    return Math.floor((this.#ports.clock.nowMs() - sinceMs) / 1000);
+  }
 
   #members(): readonly Member[] {
     return this.#ports.mesh.node.membership.members();
@@ -214,7 +234,9 @@ export class ControlFacts implements ControlBackend {
       twins: mesh.engine.problems(),
       strangers: mesh.node.strangers.list(),
       outdatedPassword: mesh.keys.outdatedPassword,
+      nowMs: this.#ports.clock.nowMs(),
       members: this.#members(),
+      ports: { gossip: this.#options.config.port, vxlan: this.#options.config.vxlanPort },
       addresses: alloc.problems(),
       kernel: reconciler.status(),
       dns: dns.status(),

@@ -7,6 +7,7 @@
  */
 import {
   type Clock,
+  hostsOf,
   LIMITS,
   type Member,
   type PeerId,
@@ -78,7 +79,7 @@ export class Heirs implements Verdicts {
   #unmet(members: readonly Member[], isOver: (sinceMs: number) => boolean): PeerId[] {
     const met = new Set(members.map(({ id }) => id));
     const heirs = members.filter(({ state, sinceMs }) => state === "alive" && isOver(sinceMs));
-    const hosts = new Set(heirs.map(({ advertise }) => advertise.host));
+    const hosts = new Set(heirs.map(preferredHost));
     const unmet = [...this.#ports.vteps()].filter(([id, host]) => !met.has(id) && hosts.has(host));
     return unmet.map(([id]) => id);
   }
@@ -86,7 +87,7 @@ export class Heirs implements Verdicts {
 
 /** Peers that do not answer, each with the one that does at its address. */
 export function replacedPeers(members: readonly Member[]): Map<Member, Member> {
-  const place = ({ advertise }: Member) => `${advertise.host} ${advertise.port}`;
+  const place = (member: Member) => `${preferredHost(member)} ${member.advertise.port}`;
   const isHere = ({ state }: Member) => state === "alive";
   const here = new Map(members.filter(isHere).map((member) => [place(member), member]));
   const replaced = new Map<Member, Member>();
@@ -95,4 +96,9 @@ export function replacedPeers(members: readonly Member[]): Map<Member, Member> {
     if (heir !== undefined) replaced.set(member, heir);
   }
   return replaced;
+}
+
+/** Private addresses beside it may exist at several sites, so only this one tells a host. */
+function preferredHost(member: Member): string {
+  return hostsOf(member)[0] ?? member.advertise.host;
 }

@@ -5,7 +5,7 @@
  * life are held (so the row's absence is its word), when that peer is proved gone, or when no peer
  * of that VTEP has shown itself for the whole grace since the start.
  */
-import { type Clock, type Member, type PeerId, TIMES } from "../../mesh/index.ts";
+import { type Clock, hostsOf, type Member, type PeerId, TIMES } from "../../mesh/index.ts";
 import type { Keep } from "../../overlay/index.ts";
 import type { Verdicts } from "./heirs.ts";
 
@@ -26,7 +26,7 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Keep 
     mayRemove: ({ vtep }) => {
       if (vtep === undefined) return graceIsOver();
       if (vtep === self.vtep) return true;
-      const peers = ports.members().filter((member) => member.advertise.host === vtep);
+      const peers = ports.members().filter((member) => hostsOf(member).includes(vtep));
       if (peers.length === 0) return graceIsOver();
       return peers.every((peer) => {
         if (!ports.presence.entriesCount(peer.id)) return true;

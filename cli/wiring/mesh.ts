@@ -4,6 +4,7 @@ import {
   Contacts,
   type EngineName,
   type HostPort,
+  type LatencyClass,
   type Log,
   type MembershipEngine,
   MeshNode,
@@ -31,6 +32,9 @@ export interface MeshOptions {
   readonly membership: EngineName;
   readonly bind: HostPort;
   readonly advertise: HostPort;
+  /** All addresses of this host, the advertised one first. */
+  readonly hosts: readonly string[];
+  readonly latency: LatencyClass;
   readonly peers: readonly HostPort[];
 }
 
@@ -67,7 +71,8 @@ export async function openMesh(
   const { id, incarnation } = await nextIdentity({ store, clock, random });
   const contacts = await Contacts.open({ store, clock, log });
   stops.add("contacts", () => contacts.close());
-  const self = { id, name: options.name, incarnation, advertise: options.advertise };
+  const { name, advertise, hosts } = options;
+  const self = { id, name, incarnation, advertise, hosts };
   const engines: MembershipEngine[] = [];
   const node = await MeshNode.open(
     { datagrams, streams, clock, random, store, log: log.child({ part: "mesh" }), seal: keys.seal },
@@ -77,6 +82,7 @@ export async function openMesh(
       const ports = { datagrams: channel, streams, clock, random, log: part };
       const engine = createMembershipEngine(options.membership, ports, {
         self,
+        latency: options.latency,
         targets: [...options.peers, ...contacts.targets()],
       });
       engines.push(engine);

@@ -13,6 +13,8 @@ export interface PlanOptions {
   readonly defaultNetwork: string;
   /** MTU of the device that carries the VXLAN frames. */
   readonly underlayMtuBytes: number;
+  /** Its IP version: the larger header of IPv6 leaves less. */
+  readonly underlay: 4 | 6;
   /** Overlay MTU the operator fixed with --mtu. */
   readonly mtuBytes: number | undefined;
 }
@@ -37,7 +39,7 @@ export function networkPlan(rows: () => SharedRows, options: PlanOptions): Netwo
       const vni = known?.vni ?? (isDefault ? DEFAULT_VNI : chooseVni(name, taken));
       const underlay = underlayMtuBytes > 0 ? underlayMtuBytes : options.underlayMtuBytes;
       const chosen = underlayMtuBytes > 0 ? undefined : options.mtuBytes;
-      return { vni, mtuBytes: chosen ?? overlayMtu(underlay) };
+      return { vni, mtuBytes: chosen ?? overlayMtu(underlay, options.underlay) };
     },
   };
 }

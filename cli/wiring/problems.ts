@@ -4,6 +4,7 @@ import type { Member, Stranger } from "../../mesh/index.ts";
 import type { DockerStatus, ReconcileStatus } from "../../overlay/index.ts";
 import type { EndpointRow, HealthProblem } from "../control/api.ts";
 import { replacedPeers } from "./heirs.ts";
+import { type PathPorts, pathProblems } from "./path-problems.ts";
 
 export interface Observations {
   readonly cloned: boolean;
@@ -12,7 +13,9 @@ export interface Observations {
     readonly text: string;
     readonly next: string;
   }[];
+  readonly nowMs: number;
   readonly members: readonly Member[];
+  readonly ports: PathPorts;
   readonly strangers: readonly Stranger[];
   /** The password given at launch was removed from the key ring. */
   readonly outdatedPassword: boolean;
@@ -41,6 +44,7 @@ export function problemsOf(seen: Observations): HealthProblem[] {
     ...strangers(seen.strangers),
     ...password(seen.outdatedPassword),
     ...silentPeers(seen.members),
+    ...pathProblems(seen.members, seen.ports, seen.nowMs),
     ...seen.addresses,
     ...duplicates(seen.endpoints),
     ...kernel(seen.kernel),

@@ -5,8 +5,16 @@
  * Law: presence decides. A dead peer's names are left out at once, its endpoints only once its
  * host is proved gone; own rows always count.
  */
+import { isIP } from "node:net";
 import type { NameRecord } from "../../dns/index.ts";
-import { type Log, type PeerId, type Tables, TypedTable } from "../../mesh/index.ts";
+import {
+  hostsOf,
+  type Log,
+  type Member,
+  type PeerId,
+  type Tables,
+  TypedTable,
+} from "../../mesh/index.ts";
 import {
   type EndpointRow,
   endpointFromWire,
@@ -18,16 +26,25 @@ import {
 } from "../../overlay/index.ts";
 import type { Heirs } from "./heirs.ts";
 
+interface SharedRowsPorts {
+  readonly tables: Tables;
+  readonly heirs: Heirs;
+  readonly members: () => readonly Member[];
+  readonly log: Log;
+}
+
 export class SharedRows {
   readonly endpoints: TypedTable<EndpointRow>;
   readonly names: TypedTable<NamesRow>;
   readonly networks: TypedTable<NetworkRow>;
   readonly heirs: Heirs;
   readonly #self: PeerId;
+  readonly #members: () => readonly Member[];
 
-  constructor(ports: { tables: Tables; heirs: Heirs; log: Log }, self: PeerId) {
+  constructor(ports: SharedRowsPorts, self: PeerId) {
     const { tables, log } = ports;
     this.#self = self;
+    this.#members = ports.members;
     this.heirs = ports.heirs;
     this.endpoints = new TypedTable(tables, "endpoints", endpointFromWire, log);
     this.names = new TypedTable(tables, "names", namesFromWire, log);
@@ -37,9 +54,11 @@ export class SharedRows {
   /** Endpoints of other hosts whose entries count. */
   remotes(): RemoteEndpoint[] {
     const found: RemoteEndpoint[] = [];
+    const members = new Map(this.#members().map((member) => [member.id, member]));
     for (const { origin, key, row } of this.endpoints.rows()) {
       if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
-      found.push({ id: key, peer: origin, ...row });
+      const vtep = vtepFrom(members.get(origin), row.vtep);
+      found.push({ id: key, peer: origin, ...row, vtep });
     }
     return found;
   }
@@ -83,4 +102,16 @@ export class SharedRows {
   #networksInOrder(): { origin: PeerId; key: string; row: NetworkRow }[] {
     return [...this.networks.rows()].sort((a, b) => (a.origin < b.origin ? -1 : 1));
   }
+}
+
+/**
+ * Where frames for a peer's endpoints are sent from here: the address of it that works here, or, as
+ * a vxlan device sends over one IP version only, its first of the row's version. A row of a peer
+ * that nobody has met since the start is taken at its word.
+ */
+export function vtepFrom(member: Member | undefined, written: string): string {
+  if (member === undefined) return written;
+  const isUsable = (host: string): boolean => isIP(host) === isIP(written);
+  const { host } = member.advertise;
+  return isUsable(host) ? host : (hostsOf(member).find(isUsable) ?? written);
 }

@@ -26,13 +26,17 @@ export function processClock(): ProcessClock {
       const waitMs = Math.min(Math.max(0, delayMs), DELAY_MS_MAX);
       const timer: Armed = { name, dueMs: nowMs() + waitMs };
       waiting.add(timer);
-      const handle = setTimeout(() => {
+      const run = (): void => {
         waiting.delete(timer);
         fire();
-      }, waitMs);
+      };
+      // Node makes a timeout of nothing a millisecond.
+      const immediate = waitMs === 0 ? setImmediate(run) : undefined;
+      const timeout = immediate === undefined ? setTimeout(run, waitMs) : undefined;
       return () => {
         waiting.delete(timer);
-        clearTimeout(handle);
+        clearImmediate(immediate);
+        clearTimeout(timeout);
       };
     },
     armed: () => [...waiting],

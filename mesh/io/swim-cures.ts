@@ -11,6 +11,7 @@ import type Member from "swim/lib/member.js";
 import type { MemberData } from "swim/lib/member.js";
 import { TsweaveError } from "../errors.ts";
 import { encodeMessage } from "../membership/packet.ts";
+import type { Paths } from "../membership/paths.ts";
 import { ProbeOrder, sample } from "../membership/shuffle.ts";
 import { type SwimTiming, wasPaused } from "../membership/timing.ts";
 import type { Cancel, Clock, PeerId, Random } from "../ports.ts";
@@ -22,6 +23,7 @@ interface Cures {
   readonly clock: Clock;
   readonly random: Random;
   readonly timing: SwimTiming;
+  readonly paths: Paths;
   /** A member answered neither the direct probes nor the relays since `sinceMs`. */
   suspect(id: PeerId, sinceMs: number): void;
 }
@@ -73,7 +75,8 @@ function replaceProbeOrder({ membership }: Swim, random: Random): void {
  * has no relay. Here the direct probe is repeated beside the relays, so two peers suffice, and a
  * process that was itself too busy to hear the acks accuses nobody.
  */
-function replaceIndirectProbe(swim: Swim, { net, clock, random, timing }: Cures): Cancel {
+function replaceIndirectProbe(swim: Swim, cures: Cures): Cancel {
+  const { clock, random, timing, paths } = cures;
   const { membership, failureDetector: detector } = swim;
   /** BOUNDED: one a probe of the last `pingReqTimeoutMs`. */
   const waiting = new Set<Cancel>();
@@ -94,28 +97,36 @@ function replaceIndirectProbe(swim: Swim, { net, clock, random, timing }: Cures)
       (member) => member.host !== target.host && member.state === SWIM_STATE.alive,
     );
     for (const relay of sample(random, relays, timing.relays)) {
-      detector.pingReqThroughMember(target, relay, cancel);
+      detector.pingReqThroughMember(target, relay, () => {
+        paths.missed(target.host);
+        cancel();
+      });
     }
-    pingAgain(swim, net, target, timing.pingReqTimeoutMs, cancel);
+    pingAgain(swim, cures, target, cancel);
   };
   return () => {
     for (const cancel of waiting) cancel();
   };
 }
 
-function pingAgain(
-  { failureDetector: detector }: Swim,
-  net: SwimNet,
-  target: Member,
-  timeoutMs: number,
-  onAck: Cancel,
-): void {
-  const seq = detector.seq;
+/** Asks the address in use once more, and all others. */
+function pingAgain(swim: Swim, { net, timing, paths }: Cures, target: Member, onAck: Cancel): void {
+  const { failureDetector: detector } = swim;
+  paths.doubt(target.host);
+  for (const at of [undefined, ...paths.others(target.host)]) {
+    const seq = takeSeq(swim);
+    detector.seqToTimeout[seq] = setTimeout(() => detector.clearSeq(seq), timing.pingReqTimeoutMs);
+    detector.seqToCallback[seq] = () => {
+      detector.clearSeq(seq);
+      onAck();
+    };
+    net.ping(seq, target.host, at);
+  }
+}
+
+/** A number for one more probe. */
+export function takeSeq({ failureDetector: detector }: Swim): number {
+  const { seq } = detector;
   detector.seq += 1;
-  detector.seqToTimeout[seq] = setTimeout(() => detector.clearSeq(seq), timeoutMs);
-  detector.seqToCallback[seq] = () => {
-    detector.clearSeq(seq);
-    onAck();
-  };
-  net.sendMessage({ type: 10, data: { seq } }, target.host);
+  return seq;
 }

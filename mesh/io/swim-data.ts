@@ -30,9 +30,9 @@ export function swimData({ meta, era, boot, state, refutation }: PeerRecord): Me
 
 /** The record of data that came out of the package; only what went in as a record is there. */
 export function recordOf(data: MemberData): PeerRecord {
-  const { era, boot, left, id, name, incarnation, advertise } = data.meta as SwimMeta;
+  const { era, boot, left, ...meta } = data.meta as SwimMeta;
   return {
-    meta: { id, name, incarnation, advertise },
+    meta,
     era,
     boot,
     state: stateOf(data.state, left),

@@ -10,17 +10,14 @@ import type { MemberData } from "swim/lib/member.js";
 import type { AckLedger } from "../membership/ack-ledger.ts";
 import type { Sender } from "../membership/exchange.ts";
 import {
-  decodePacket,
   encodeMessage,
   encodePackets,
   type Header,
   type Message,
-  type Packet,
   roomIn,
 } from "../membership/packet.ts";
 import type { Life } from "../membership/record.ts";
-import { Refusals } from "../membership/refusals.ts";
-import type { Cancel, Clock, Datagrams, HostPort, Log, PeerId } from "../ports.ts";
+import type { Clock, Datagrams, HostPort, PeerId } from "../ports.ts";
 import { recordOf } from "./swim-data.ts";
 
 /** The package's numbers for the messages it sends. */
@@ -29,7 +26,6 @@ const SWIM_TYPE = { ping: 10, pingReq: 11, ack: 13, update: 14 } as const;
 interface Ports {
   readonly datagrams: Datagrams;
   readonly clock: Clock;
-  readonly log: Log;
 }
 
 interface Mesh {
@@ -39,48 +35,48 @@ interface Mesh {
   addressOf(peer: PeerId): HostPort | undefined;
   /** Encoded updates that fit into so many bytes, two bytes of prefix each counted. */
   gossip(bytes: number): readonly Uint8Array[];
-  receive(from: HostPort, packet: Packet): void;
-  /** Whether another engine made these bytes. */
-  isForeign(bytes: Uint8Array): boolean;
-  /** May throw on damage. */
-  foreign(from: HostPort, bytes: Uint8Array): void;
 }
 
 export class SwimNet extends EventEmitter implements Sender {
   readonly #ports: Ports;
   readonly #mesh: Mesh;
-  #cancel: Cancel | undefined;
   /** Whose packet is being handled, and where it came from. */
   #asker: { readonly peer: PeerId; readonly from: HostPort } | undefined;
-  readonly #refusals: Refusals;
 
   constructor(ports: Ports, mesh: Mesh) {
     super();
     this.#ports = ports;
     this.#mesh = mesh;
-    this.#refusals = new Refusals(ports.log);
   }
 
-  /** Called by the package. */
+  /** Called by the package; the engine listens. */
   listen(callback: () => void): void {
-    this.#cancel = this.#ports.datagrams.onPacket((from, bytes) => this.#receive(from, bytes));
     callback();
   }
 
   /** Called by the package. */
-  close(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-  }
+  close(): void {}
 
   /** Called by the package: a probe, an ack or a reminder, with gossip in the room that is left. */
   sendMessage(sent: { readonly type: number; readonly data: unknown }, peer: PeerId): void {
     const message = outgoing(sent.type, sent.data);
-    const to = this.#asker?.peer === peer ? this.#asker.from : this.#mesh.addressOf(peer);
-    if (message === undefined || to === undefined) return;
+    if (message !== undefined) this.#sendMessage(message, peer);
+  }
+
+  /** A direct probe, to `at` or else to the address in use. */
+  ping(seq: number, peer: PeerId, at?: HostPort): void {
+    this.#sendMessage({ type: "ping", seq }, peer, at);
+  }
+
+  #sendMessage(message: Message, peer: PeerId, at?: HostPort): void {
+    const asker = this.#asker?.peer === peer ? this.#asker.from : undefined;
+    const to = at ?? asker ?? this.#mesh.addressOf(peer);
+    if (to === undefined) return;
     if (message.type === "ping" || message.type === "pingReq") {
       const sentMs = this.#ports.clock.nowMs();
-      this.#mesh.ledger.sent(message.seq, { peer, sentMs, relayed: message.type === "pingReq" });
+      const relayed = message.type === "pingReq";
+      const probe = { peer, sentMs, relayed };
+      this.#mesh.ledger.sent(message.seq, relayed ? probe : { ...probe, at: to });
     }
     const first = encodeMessage(message);
     const header = this.#header(peer);
@@ -130,21 +126,6 @@ export class SwimNet extends EventEmitter implements Sender {
 
   #sendPackets(to: HostPort, packets: readonly Uint8Array[]): void {
     for (const packet of packets) this.#ports.datagrams.send(to, packet);
-  }
-
-  #receive(from: HostPort, bytes: Uint8Array): void {
-    let packet: Packet;
-    try {
-      if (this.#mesh.isForeign(bytes)) {
-        this.#mesh.foreign(from, bytes);
-        return;
-      }
-      packet = decodePacket(bytes);
-    } catch (error) {
-      this.#refusals.note(from, error);
-      return;
-    }
-    this.#mesh.receive(from, packet);
   }
 }
 

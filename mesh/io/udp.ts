@@ -4,8 +4,8 @@
  * Law: nothing thrown by a socket, a receiver or an unreachable peer leaves this file once the
  * socket is open; oversized packets are dropped at both ends.
  */
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { isIP } from "node:net";
+import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from "node:dgram";
+import { isIP, isIPv4 } from "node:net";
 import { messageOf } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import type { Datagrams, HostPort, Log } from "../ports.ts";
@@ -22,13 +22,18 @@ const MAPPED = "::ffff:";
 export async function openUdp(bind: HostPort, log: Log): Promise<Datagrams> {
   const isV6 = isIP(bind.host) === 6;
   if (isIP(bind.host) === 0) throw bindError({ code: "ENOTFOUND" }, "UDP", bind);
-  const socket = createSocket({ type: isV6 ? "udp6" : "udp4" });
+  const socket = createSocket({ type: isV6 ? "udp6" : "udp4", lookup: noLookup });
   await bound(socket, bind);
   socket.on("error", (error) => log.warn({ error: messageOf(error) }, "UDP socket error"));
   enlargeBuffer(socket, log);
   const { address, port } = socket.address();
   return new UdpDatagrams(socket, { host: address, port }, log);
 }
+
+/** Hosts are literal addresses: node's own lookup costs each datagram a turn and its checks. */
+const noLookup = ((host: string, family: number, found: Found) =>
+  found(null, host, family)) as unknown as SocketOptions["lookup"];
+type Found = (error: null, address: string, family: number) => void;
 
 async function bound(socket: Socket, bind: HostPort): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -57,11 +62,13 @@ class UdpDatagrams implements Datagrams {
   readonly #log: Log;
   /** BOUNDED: subscribers within this process. */
   readonly #receivers = new Set<(from: HostPort, packet: Uint8Array) => void>();
+  readonly #isV6: boolean;
   #isOpen = true;
 
   constructor(socket: Socket, local: HostPort, log: Log) {
     this.#socket = socket;
     this.local = local;
+    this.#isV6 = isIP(local.host) === 6;
     this.#log = log;
     socket.on("message", (packet, from) => this.#receive(packet, from));
   }
@@ -97,9 +104,8 @@ class UdpDatagrams implements Datagrams {
 
   /** A dual-stack socket needs IPv4 peers in mapped form; names are never looked up. */
   #reachableForm(host: string): string | undefined {
-    const isV6Socket = isIP(this.local.host) === 6;
-    if (isIP(host) === 4) return isV6Socket ? `${MAPPED}${host}` : host;
-    return isIP(host) === 6 && isV6Socket ? host : undefined;
+    if (isIPv4(host)) return this.#isV6 ? `${MAPPED}${host}` : host;
+    return this.#isV6 && isIP(host) === 6 ? host : undefined;
   }
 
   #sent(to: HostPort, error: unknown): void {
@@ -126,6 +132,7 @@ class UdpDatagrams implements Datagrams {
 
 /** IPv4 peers of a dual-stack socket under their IPv4 address. */
 export function plainHost(address: string): string {
-  const mapped = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : "";
-  return isIP(mapped) === 4 ? mapped : address;
+  if (!address.startsWith(MAPPED)) return address;
+  const mapped = address.slice(MAPPED.length);
+  return isIPv4(mapped) ? mapped : address;
 }

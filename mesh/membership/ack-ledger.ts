@@ -5,13 +5,15 @@
  * Law: a late ack is still proof of life: it cannot undo a timeout, but it prevents a suspicion.
  */
 import { LIMITS } from "../limits.ts";
-import type { PeerId } from "../ports.ts";
+import type { HostPort, PeerId } from "../ports.ts";
 
 interface Probe {
   readonly peer: PeerId;
   readonly sentMs: number;
   /** Through a relay: the round trip is not the peer's own. */
   readonly relayed: boolean;
+  /** Where a direct probe was sent to. */
+  readonly at?: HostPort;
 }
 
 /** More probes in flight than any interval needs; the oldest is dropped. */
@@ -26,6 +28,12 @@ export class AckLedger {
   readonly #rttMs = new Map<PeerId, number>();
   /** BOUNDED: LIMITS.peersMax; only acknowledged peers enter. */
   readonly #ackedMs = new Map<PeerId, number>();
+  readonly #direct: (peer: PeerId, at: HostPort) => boolean;
+
+  /** `direct` hears of each direct answer; false: not from the address in use. */
+  constructor(direct: (peer: PeerId, at: HostPort) => boolean = () => true) {
+    this.#direct = direct;
+  }
 
   sent(seq: number, probe: Probe): void {
     this.#probes.set(seq, probe);
@@ -43,10 +51,11 @@ export class AckLedger {
     this.#probes.delete(seq);
     if (probe.relayed) return true;
     if (this.#ackedMs.size >= LIMITS.peersMax) this.#clear();
+    this.#ackedMs.set(peer, nowMs);
+    if (probe.at !== undefined && !this.#direct(peer, probe.at)) return true;
     const sampleMs = nowMs - probe.sentMs;
     const smoothedMs = this.#rttMs.get(peer) ?? sampleMs;
     this.#rttMs.set(peer, smoothedMs + (sampleMs - smoothedMs) * RTT_GAIN);
-    this.#ackedMs.set(peer, nowMs);
     return true;
   }
 

@@ -9,7 +9,7 @@ import { TsweaveError } from "../errors.ts";
 import type { HostPort, WireValue } from "../ports.ts";
 import { readInteger, readString } from "../wire/read.ts";
 
-export { addressKey } from "../host-port.ts";
+export { addressesOf, addressKey, hostsOf } from "../host-port.ts";
 
 const REFUSED_RANGES = new Set(["unspecified", "multicast", "broadcast"]);
 /** An IPv6 address with an embedded IPv4 one is the longest literal. */
@@ -23,6 +23,13 @@ export function canonicalHost(host: string): string | undefined {
   return REFUSED_RANGES.has(address.range()) ? undefined : address.toString();
 }
 
+/** A unicast IP address. @throws TsweaveError BAD_MESSAGE */
+export function readHost(host: WireValue | undefined, path: string): string {
+  const canonical = canonicalHost(readString(host, path, HOST_LENGTH_MAX));
+  if (canonical !== undefined) return canonical;
+  throw new TsweaveError("BAD_MESSAGE", `${path}: expected a unicast IP address`);
+}
+
 /**
  * A unicast address with a port.
  * @throws TsweaveError BAD_MESSAGE
@@ -32,9 +39,8 @@ export function readAddress(
   port: WireValue | undefined,
   path: string,
 ): HostPort {
-  const canonical = canonicalHost(readString(host, `${path}.host`, HOST_LENGTH_MAX));
-  if (canonical === undefined) {
-    throw new TsweaveError("BAD_MESSAGE", `${path}.host: expected a unicast IP address`);
-  }
-  return { host: canonical, port: readInteger(port, `${path}.port`, 1, 65_535) };
+  return {
+    host: readHost(host, `${path}.host`),
+    port: readInteger(port, `${path}.port`, 1, 65_535),
+  };
 }

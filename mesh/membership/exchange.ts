@@ -7,7 +7,7 @@
  */
 import { LIMITS } from "../limits.ts";
 import type { HostPort, PeerId } from "../ports.ts";
-import { addressKey } from "./address.ts";
+import { addressesOf, addressKey } from "./address.ts";
 import { encodeMessage, type Message } from "./packet.ts";
 import type { PeerRecord } from "./record.ts";
 import type { Roster } from "./roster.ts";
@@ -37,14 +37,15 @@ export class Pace {
   }
 }
 
-interface Rate {
+/** So many at once, and so many a second. */
+export interface Rate {
   readonly burst: number;
   readonly perSecond: number;
 }
 
 const LISTS: Rate = { burst: 256, perSecond: 64 };
 /** Introductions where gossip does not spread by itself: to everyone. */
-const UNLIMITED: Rate = { burst: Number.POSITIVE_INFINITY, perSecond: 0 };
+export const UNLIMITED: Rate = { burst: Number.POSITIVE_INFINITY, perSecond: 0 };
 
 /** Keeps a mesh that heals or starts all at once from answering everyone with everything. */
 class Budget {
@@ -82,7 +83,7 @@ export class Exchange {
     self: () => PeerRecord,
     roster: Roster,
     net: Sender,
-    introductions: Rate = UNLIMITED,
+    introductions: Rate,
   ) {
     this.#now = now;
     this.#lists = new Budget(LISTS, now());
@@ -97,9 +98,10 @@ export class Exchange {
     return { type: "hello", record, digest: this.#roster.digest(record), want };
   }
 
-  /** Whether another's view equals this one. */
+  /** Whether another's view equals this one, as far as the digest, or its first part, tells. */
   agrees(digest: Uint8Array): boolean {
-    return Buffer.compare(digest, this.#roster.digest(this.#self())) === 0;
+    const own = this.#roster.digest(this.#self()).subarray(0, digest.length);
+    return Buffer.compare(digest, own) === 0;
   }
 
   /**
@@ -110,7 +112,10 @@ export class Exchange {
     const key = addressKey(address);
     const accusations = this.#roster
       .gone()
-      .filter((record) => record.state === "dead" && addressKey(record.meta.advertise) === key)
+      .filter(
+        (record) =>
+          record.state === "dead" && addressesOf(record.meta).some((at) => addressKey(at) === key),
+      )
       .map((record): Message => ({ type: "update", record }));
     this.send(address, null, [...accusations, this.hello(want)]);
   }
@@ -119,7 +124,7 @@ export class Exchange {
   introduce(records: readonly PeerRecord[]): void {
     for (const { meta } of records) {
       if (!this.#introductions.take(this.#now())) return;
-      this.send(meta.advertise, meta.id, [this.hello(false)]);
+      for (const address of addressesOf(meta)) this.send(address, meta.id, [this.hello(false)]);
     }
   }
 

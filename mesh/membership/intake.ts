@@ -6,9 +6,11 @@
  * A sender that is dead or unknown here is told so at once. No answer provokes an answer for ever.
  */
 import type { HostPort, Log, PeerId } from "../ports.ts";
+import { addressesOf } from "./address.ts";
 import { type Exchange, Pace } from "./exchange.ts";
 import { judge } from "./judgement.ts";
 import type { Header, Message, Packet } from "./packet.ts";
+import type { Paths } from "./paths.ts";
 import type { Reconnect } from "./reconnect.ts";
 import { compareLives, lifeOf, type PeerRecord } from "./record.ts";
 import { isLive, type Roster } from "./roster.ts";
@@ -32,6 +34,7 @@ interface Parts {
   readonly exchange: Exchange;
   readonly reconnect: Reconnect;
   readonly twins: Twins;
+  readonly paths: Paths;
   readonly log: Log;
   readonly healMs: number;
 }
@@ -60,7 +63,7 @@ export class Intake {
     if (header.target !== null && header.target !== self.meta.id) return;
     const known = this.#parts.roster.record(header.sender);
     if (known !== undefined && compareLives(header, lifeOf(known)) < 0) {
-      this.#fromOldLife(from, known);
+      this.#fromOldLife(from, header, known);
       return;
     }
     const answers = this.#takeRecords(header, messages);
@@ -97,7 +100,9 @@ export class Intake {
       return false;
     }
     if (verdict === "contradiction") {
-      if (this.#allows("contradiction", id)) exchange.greet(record.meta.advertise, false);
+      if (this.#allows("contradiction", id)) {
+        for (const address of addressesOf(record.meta)) exchange.greet(address, false);
+      }
       return false;
     }
     if (known === undefined && !this.#hasRoom(verdict === "dead")) return false;
@@ -163,19 +168,20 @@ export class Intake {
       return;
     }
     const nowMs = this.#engine.nowMs();
-    if (twins.seen(self.meta.id, self.meta.advertise, from, nowMs)) {
-      this.#reportTwin(self.meta.id, self.meta.advertise, from);
-    }
+    const { id, advertise } = self.meta;
+    if (twins.seen(id, header, [advertise, from], nowMs)) this.#reportTwin(id, advertise, from);
+    twins.heard(id);
     if (messages.some((message) => message.type === "hello" && message.want)) {
       exchange.send(from, null, [exchange.hello(false)]);
     }
   }
 
   /** A process still runs under an id whose later life is known; it learns that from the answer. */
-  #fromOldLife(from: HostPort, known: PeerRecord): void {
+  #fromOldLife(from: HostPort, header: Header, known: PeerRecord): void {
     const { twins, exchange } = this.#parts;
     const { id, advertise } = known.meta;
-    if (isLive(known) && twins.seen(id, advertise, from, this.#engine.nowMs())) {
+    const nowMs = this.#engine.nowMs();
+    if (isLive(known) && twins.seen(id, header, [advertise, from], nowMs)) {
       this.#reportTwin(id, advertise, from);
     }
     if (this.#allows("old", id)) exchange.send(from, id, [{ type: "update", record: known }]);
@@ -187,11 +193,13 @@ export class Intake {
 
   /** Tells a sender that is dead here so, and asks an unknown one for its view. */
   #statusAnswers(from: HostPort, header: Header): Message[] {
-    const { roster, exchange, reconnect } = this.#parts;
+    const { roster, exchange, reconnect, paths, twins } = this.#parts;
     const record = roster.record(header.sender);
     const isKnown = record !== undefined && compareLives(lifeOf(record), header) === 0;
     if (isKnown && isLive(record)) {
+      twins.heard(header.sender);
       reconnect.heard(from, header.sender);
+      paths.heard(header.sender, from);
       return [];
     }
     if (isKnown && record.state === "left") return [];

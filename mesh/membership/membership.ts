@@ -15,8 +15,25 @@ export interface PeerMeta {
   readonly name: string;
   /** Rises at each start of the daemon. */
   readonly incarnation: number;
-  /** Where its gossip port is reached; the host part is also its VTEP. */
+  /**
+   * Where its gossip port is reached; the host part is also its VTEP. Of a member: the address that
+   * works from here, one of `hosts`.
+   */
   readonly advertise: HostPort;
+  /** Every address of its host in its own order, where it has several; the port is one. */
+  readonly hosts?: readonly string[];
+}
+
+/** Why pings are not answered: nothing comes back, the port is closed, or only TCP passes. */
+export type PathFault = "silent" | "refused" | "tcp-only";
+
+/** Whether a peer answers this one, or only others. */
+export interface DirectPath {
+  readonly isDirect: boolean;
+  /** Clock.nowMs() of the last change. */
+  readonly sinceMs: number;
+  /** Without a direct path only. */
+  readonly why?: PathFault;
 }
 
 export interface Member extends PeerMeta {
@@ -28,6 +45,8 @@ export interface Member extends PeerMeta {
   readonly self: boolean;
   /** Only of a dead member, and only where the engine tells: what the verdict rests on. */
   readonly evidence?: Evidence;
+  /** Of a live member, once measured. */
+  readonly path?: DirectPath;
 }
 
 /** `refused`: its host answers that the port is closed, the daemon is down; `silent`: nothing. */
@@ -35,6 +54,12 @@ export type Evidence = "silent" | "refused";
 
 /** The engines; all peers of a mesh run the same one. */
 export type EngineName = "swim" | "native";
+
+/**
+ * How long packets take between hosts: presets of the engine's patience. Each peer has its own; one
+ * mesh may mix them.
+ */
+export type LatencyClass = "lan" | "wan";
 
 /** An address this peer tries until it is a member: named by the operator or once known. */
 export interface Target {
@@ -58,6 +83,19 @@ export interface MembershipProblem {
   readonly next: string;
 }
 
+/**
+ * What the layer above says of its state on every probe and every answer to one. An engine carries
+ * the first STATE_RIDER_BYTES of it, as it is at that moment.
+ */
+export interface StateRider {
+  readonly hash: () => Uint8Array;
+  /** A live member showed its own. */
+  readonly heard: (peer: PeerId, hash: Uint8Array) => void;
+}
+
+/** A wrong comparison is repaired by the layer above; probes are to stay small. */
+export const STATE_RIDER_BYTES = 4;
+
 export interface Membership {
   /** Starts probing; resolves once the engine listens. */
   start(): Promise<void>;
@@ -73,6 +111,8 @@ export interface Membership {
   members(): readonly Member[];
   targets(): readonly Target[];
   onEvent(receive: (event: MemberEvent) => void): Cancel;
+  /** Absent in an engine whose probes carry nothing. */
+  carry?(rider: StateRider): void;
 }
 
 /** Membership with a word on what a person must look at. */

@@ -34,6 +34,8 @@ export type Message =
       readonly seq: number;
       /** The sender's view, where the engine puts it on its probes. */
       readonly digest?: Uint8Array;
+      /** The state of the layer above, the same. */
+      readonly state?: Uint8Array;
     }
   | {
       readonly type: "pingReq";

@@ -7,7 +7,7 @@
  */
 import { LIMITS } from "../limits.ts";
 import type { HostPort, PeerId } from "../ports.ts";
-import { addressKey, canonicalHost } from "./address.ts";
+import { addressesOf, addressKey, canonicalHost } from "./address.ts";
 import type { Target } from "./membership.ts";
 import { isLive, type Roster } from "./roster.ts";
 import { type HealTiming, retryDelayMs } from "./timing.ts";
@@ -106,8 +106,10 @@ export class Reconnect {
       if (!this.#isConnected(key)) candidates.set(key, address);
     }
     for (const { meta } of this.#roster.gone()) {
-      const key = addressKey(meta.advertise);
-      if (!this.#unwanted.has(key)) candidates.set(key, meta.advertise);
+      for (const address of addressesOf(meta)) {
+        const key = addressKey(address);
+        if (!this.#unwanted.has(key)) candidates.set(key, address);
+      }
     }
     return candidates;
   }
@@ -115,7 +117,9 @@ export class Reconnect {
   /** Drops the addresses where a live member is; looks at the members only if there is need. */
   #withoutTaken(addresses: Map<string, HostPort>): Map<string, HostPort> {
     if (addresses.size === 0) return addresses;
-    for (const { meta } of this.#roster.live()) addresses.delete(addressKey(meta.advertise));
+    for (const { meta } of this.#roster.live()) {
+      for (const address of addressesOf(meta)) addresses.delete(addressKey(address));
+    }
     return addresses;
   }
 

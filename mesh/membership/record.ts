@@ -7,9 +7,10 @@
  * that finds a later life of itself dead takes its id back with a new era.
  */
 import { messageOf, TsweaveError } from "../errors.ts";
+import { LIMITS } from "../limits.ts";
 import type { PeerId, WireValue } from "../ports.ts";
 import { readArray, readBytes, readInteger, readString } from "../wire/read.ts";
-import { readAddress } from "./address.ts";
+import { hostsOf, readAddress, readHost } from "./address.ts";
 import type { MemberState, PeerMeta } from "./membership.ts";
 
 /** One process of a peer: restarts raise the incarnation, clones differ in the boot number. */
@@ -45,19 +46,24 @@ export function compareLives(a: Life, b: Life): number {
   return a.era - b.era || a.incarnation - b.incarnation || a.boot - b.boot;
 }
 
-/** The positional form: id, incarnation, boot, name, host, port, state, refutation, era. */
+/**
+ * The positional form: id, incarnation, boot, name, host, port, state, refutation, era; then, where
+ * there are several addresses, the hosts after the first.
+ */
 export function wireRecord(record: PeerRecord): WireValue {
   const { id, incarnation, name, advertise } = record.meta;
+  const [first = advertise.host, ...others] = hostsOf(record.meta);
   return [
     wireId(id),
     incarnation,
     record.boot,
     name,
-    advertise.host,
+    first,
     advertise.port,
     STATES.indexOf(record.state),
     record.refutation,
     record.era,
+    ...(others.length === 0 ? [] : [others]),
   ];
 }
 
@@ -66,18 +72,28 @@ export function readRecord(value: WireValue | undefined, path: string): PeerReco
   const fields = readArray(value, path, 9, 32);
   const state = STATES[readInteger(fields[6], `${path}.state`, 0, STATES.length - 1)];
   if (state === undefined) throw new TsweaveError("BAD_MESSAGE", `${path}.state: unknown`);
+  const advertise = readAddress(fields[4], fields[5], `${path}.advertise`);
+  const hosts = fields.length < 10 ? undefined : readHosts(advertise.host, fields[9], path);
   return {
     meta: {
       id: readId(fields[0], `${path}.id`),
       incarnation: readInteger(fields[1], `${path}.incarnation`),
       name: readString(fields[3], `${path}.name`, 63, NAME),
-      advertise: readAddress(fields[4], fields[5], `${path}.advertise`),
+      advertise,
+      ...(hosts === undefined ? {} : { hosts }),
     },
     era: readInteger(fields[8], `${path}.era`, 0, ERA_MAX),
     boot: readInteger(fields[2], `${path}.boot`, 0, 0xffff_ffff),
     state,
     refutation: readInteger(fields[7], `${path}.refutation`, 0, REFUTATION_MAX),
   };
+}
+
+/** All hosts of a peer, each once. @throws TsweaveError BAD_MESSAGE */
+function readHosts(first: string, others: WireValue | undefined, path: string): string[] {
+  const items = readArray(others, `${path}.hosts`, 0, LIMITS.addressesPerPeerMax - 1);
+  const read = items.map((item) => readHost(item, `${path}.hosts`));
+  return [...new Set([first, ...read])];
 }
 
 /**

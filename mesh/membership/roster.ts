@@ -7,7 +7,9 @@
  */
 import { LIMITS } from "../limits.ts";
 import type { PeerId } from "../ports.ts";
+import { addressKey, hostsOf } from "./address.ts";
 import type { Evidence, Member, MemberEvent, PeerMeta } from "./membership.ts";
+import type { Paths } from "./paths.ts";
 import { compareLives, lifeOf, type PeerRecord } from "./record.ts";
 import { bucketOf, type RecordHash, recordHash, ViewHash } from "./view-hash.ts";
 
@@ -28,13 +30,16 @@ export class Roster {
   readonly #entries = new Map<PeerId, Entry>();
   readonly #self: PeerMeta;
   readonly #startedMs: number;
+  readonly #paths: Paths | undefined;
   readonly #view = new ViewHash();
   #own: { readonly record: PeerRecord; readonly hash: RecordHash } | undefined;
   #liveCount = 0;
   #sorted: { readonly live: PeerRecord[]; readonly gone: PeerRecord[] } | undefined;
 
-  constructor(self: PeerMeta, nowMs: number) {
+  /** `paths` says which address of a peer is in use; without it, each peer's first is. */
+  constructor(self: PeerMeta, nowMs: number, paths?: Paths) {
     this.#self = self;
+    this.#paths = paths;
     this.#startedMs = nowMs;
   }
 
@@ -62,7 +67,8 @@ export class Roster {
   }
 
   /** Takes over a record that was judged valid; the event to report if a visible thing changed. */
-  observe(record: PeerRecord, nowMs: number, evidence?: Evidence): MemberEvent | undefined {
+  observe(incoming: PeerRecord, nowMs: number, evidence?: Evidence): MemberEvent | undefined {
+    const record = this.#paths?.place(incoming) ?? incoming;
     const before = this.#entries.get(record.meta.id);
     const sameState = before?.record.state === record.state;
     const sinceMs = before !== undefined && sameState ? before.sinceMs : nowMs;
@@ -71,7 +77,16 @@ export class Roster {
     this.#replace(record.meta.id, before, entry);
     if (before !== undefined && sameState && !differs(before.record, record)) return undefined;
     const type = sameState ? "updated" : record.state;
-    return { type, member: memberOf(entry, null) };
+    return { type, member: this.#member(entry, null) };
+  }
+
+  /** The address in use or the path of a live peer has changed: the event to report. */
+  moved(id: PeerId): MemberEvent | undefined {
+    const before = this.#entries.get(id);
+    if (before === undefined || !isLive(before.record)) return undefined;
+    const entry = { ...before, record: this.#paths?.place(before.record) ?? before.record };
+    this.#replace(id, before, entry);
+    return { type: "updated", member: this.#member(entry, null) };
   }
 
   #replace(id: PeerId, before: Entry | undefined, after: Entry | undefined): void {
@@ -113,13 +128,14 @@ export class Roster {
   }
 
   forget(id: PeerId): void {
+    this.#paths?.forget(id);
     this.#replace(id, this.#entries.get(id), undefined);
   }
 
   /** Self first, then by id. */
   members(rttMs: (id: PeerId) => number | null): Member[] {
     const others = [...this.#entries.values()]
-      .map((entry) => memberOf(entry, rttMs(entry.record.meta.id)))
+      .map((entry) => this.#member(entry, rttMs(entry.record.meta.id)))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
     const self = { ...this.#self, state: "alive", sinceMs: this.#startedMs } as const;
     return [{ ...self, rttMs: null, self: true }, ...others];
@@ -135,6 +151,19 @@ export class Roster {
     return this.#with(self, () => this.#view.buckets());
   }
 
+  #member({ record, sinceMs, evidence }: Entry, rttMs: number | null): Member {
+    const path = isLive(record) ? this.#paths?.of(record.meta.id) : undefined;
+    return {
+      ...record.meta,
+      state: record.state,
+      sinceMs,
+      rttMs,
+      self: false,
+      ...(evidence === undefined ? {} : { evidence }),
+      ...(path === undefined ? {} : { path }),
+    };
+  }
+
   /** Reads the view with this peer's own record in it. */
   #with(self: PeerRecord, read: () => Uint8Array): Uint8Array {
     if (this.#own?.record.refutation !== self.refutation || this.#own.record.era !== self.era) {
@@ -146,16 +175,11 @@ export class Roster {
   }
 }
 
-function memberOf({ record, sinceMs, evidence }: Entry, rttMs: number | null): Member {
-  const member = { ...record.meta, state: record.state, sinceMs, rttMs, self: false };
-  return evidence === undefined ? member : { ...member, evidence };
-}
-
 function differs(a: PeerRecord, b: PeerRecord): boolean {
   return (
     compareLives(lifeOf(a), lifeOf(b)) !== 0 ||
     a.meta.name !== b.meta.name ||
-    a.meta.advertise.host !== b.meta.advertise.host ||
-    a.meta.advertise.port !== b.meta.advertise.port
+    addressKey(a.meta.advertise) !== addressKey(b.meta.advertise) ||
+    hostsOf(a.meta).join() !== hostsOf(b.meta).join()
   );
 }

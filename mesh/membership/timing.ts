@@ -56,6 +56,20 @@ export const SWIM_TIMING: SwimTiming = {
   forgetLeftMs: 24 * 3_600_000,
 };
 
+/** Round trips up to half a second; detection takes about four times as long. */
+export const SWIM_WAN: SwimTiming = {
+  ...SWIM_TIMING,
+  intervalMs: 2500,
+  pingTimeoutMs: 1000,
+  pingReqTimeoutMs: 1500,
+  suspicionMs: 10_000,
+  suspicionSmallMs: 12_000,
+  nudgeMs: 800,
+  healMs: 2000,
+  healMaxMs: 10_000,
+  antiEntropyMs: 15_000,
+};
+
 /** The same detector, every duration multiplied by `factor`; counts stay. */
 export function scaledTiming(factor: number, base: SwimTiming = SWIM_TIMING): SwimTiming {
   return {

@@ -2,11 +2,13 @@
  * Anti-entropy: two peers find by 32 hashes where their version vectors differ, compare only those
  * parts, and send one another exactly the deltas the other lacks. Two questions, four messages.
  *
- * Law: any two peers that can talk converge; at most one exchange a peer is under way.
+ * Law: any two peers that can talk converge; at most one exchange a peer is under way, and a few
+ * in all: a mesh that forms brings the same rows along many ways, so who had to wait is compared
+ * with again first.
  */
 import { messageOf } from "../errors.ts";
 import { LIMITS, TIMES } from "../limits.ts";
-import type { Cancel, Log, PeerId, WireValue } from "../ports.ts";
+import type { Cancel, Clock, Log, PeerId, WireValue } from "../ports.ts";
 import { readArray, readBoolean, readBytes, readInteger } from "../wire/read.ts";
 import {
   type Delta,
@@ -22,24 +24,47 @@ import { ALL_BUCKETS, BUCKET_HASHES_BYTES, inMask, STATE_HASH_BYTES } from "./ve
 
 /** Rounds of one exchange: a peer that takes nothing in must not keep this one busy. */
 const ROUNDS_MAX = 64;
+/** Exchanges under way: who meets a thousand at once learns all there is from the first few. */
+const EXCHANGES_MAX = 32;
+/** Exchanges begun here that others wait for; one that takes long is not waited for. */
+const AT_ONCE = 3;
+const SLOW_MS = 300;
+/** Between looks at those who wait, as many each time. */
+const NEXT_MS = 20;
+/** Peers that wait for theirs; more are found again by the hashes on probes. */
+const WAITING_MAX = 64;
 
 interface Merging {
   /** Merges and tells watchers; true when some origin's log has a gap. */
   readonly merge: (deltas: readonly Delta[]) => boolean;
   /** The peer is known to hold own changes up to `seq`. */
   readonly learn: (peer: PeerId, seq: number) => void;
+  /** Compares digests with a peer, which may be equal by now. */
+  readonly compare: (peer: PeerId) => void;
+  /** Compares with anyone: what one peer had may be news to others, and others may have more. */
+  readonly compareAny: () => void;
+}
+
+interface ExchangePorts {
+  readonly rpc: Rpc;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 export class DigestExchange {
-  readonly #ports: { readonly rpc: Rpc; readonly log: Log };
+  readonly #ports: ExchangePorts;
   readonly #replica: Replica;
   readonly #into: Merging;
-  /** BOUNDED: one exchange a peer (peersMax). */
+  /** BOUNDED: EXCHANGES_MAX; who is passed over is met again by the next digests. */
   readonly #underWay = new Set<PeerId>();
+  /** BOUNDED: WAITING_MAX peers that differ, with this peer's state when that was seen. */
+  readonly #waiting = new Map<PeerId, Uint8Array>();
   readonly #cancels: Cancel[] = [];
+  #running = 0;
+  #cancelNext: Cancel | undefined;
   #started = false;
 
-  constructor(ports: { readonly rpc: Rpc; readonly log: Log }, replica: Replica, into: Merging) {
+  constructor(ports: ExchangePorts, replica: Replica, into: Merging) {
     this.#ports = ports;
     this.#replica = replica;
     this.#into = into;
@@ -55,19 +80,62 @@ export class DigestExchange {
 
   stop(): void {
     this.#started = false;
+    this.#waiting.clear();
+    this.#cancelNext?.();
     for (const cancel of this.#cancels.splice(0)) cancel();
   }
 
-  /** Begins an exchange with a peer unless one is under way. */
+  /** Begins an exchange with a peer that differs, unless one is under way: now or in its turn. */
   with(peer: PeerId): void {
     if (!this.#started || this.#underWay.has(peer) || peer === this.#replica.self) return;
-    if (this.#underWay.size >= LIMITS.peersMax) return;
+    if (this.#underWay.size >= EXCHANGES_MAX) return;
+    if (this.#running < AT_ONCE) this.#begin(peer);
+    else if (this.#waiting.size < WAITING_MAX) this.#waiting.set(peer, this.#replica.digest());
+  }
+
+  #begin(peer: PeerId): void {
     this.#underWay.add(peer);
+    this.#running += 1;
+    let isCounted = true;
+    const release = (): void => {
+      if (!isCounted) return;
+      isCounted = false;
+      this.#running -= 1;
+      this.#next();
+    };
+    const cancel = this.#ports.clock.timer("exchange", SLOW_MS, release);
+    const before = this.#replica.digest();
     this.#run(peer)
       .catch((error: unknown) => {
         this.#ports.log.debug({ peer, error: messageOf(error) }, "digest exchange failed");
       })
-      .finally(() => this.#underWay.delete(peer));
+      .finally(() => {
+        cancel();
+        this.#underWay.delete(peer);
+        this.#passOn(before);
+        release();
+      });
+  }
+
+  /** What came may be news to others, and they may have more: so rows go round without a pause. */
+  #passOn(before: Uint8Array): void {
+    if (!this.#started || this.#waiting.size > 0) return;
+    if (Buffer.compare(before, this.#replica.digest()) !== 0) this.#into.compareAny();
+  }
+
+  /** Who waits differs still if nothing has changed here; otherwise it is asked. */
+  #next(): void {
+    this.#cancelNext?.();
+    this.#cancelNext = undefined;
+    const own = this.#replica.digest();
+    const some = [...this.#waiting].slice(0, AT_ONCE - this.#running);
+    for (const [peer, state] of some) {
+      this.#waiting.delete(peer);
+      if (Buffer.compare(own, state) === 0) this.with(peer);
+      else this.#into.compare(peer);
+    }
+    if (this.#waiting.size === 0 || this.#running >= AT_ONCE) return;
+    this.#cancelNext = this.#ports.clock.timer("exchange-next", NEXT_MS, () => this.#next());
   }
 
   async #run(peer: PeerId): Promise<void> {
@@ -106,6 +174,8 @@ export class DigestExchange {
     const [bucketsItem, digestItem] = readArray(body, "digest", 2, 8);
     const buckets = readBytes(bucketsItem, "buckets", BUCKET_HASHES_BYTES, BUCKET_HASHES_BYTES);
     const digest = readBytes(digestItem, "state", STATE_HASH_BYTES, STATE_HASH_BYTES);
+    // It is the other's exchange now; if something is still missing here, hashes will tell.
+    this.#waiting.delete(from);
     const mask = this.#replica.differing(buckets, digest);
     if (!inMask(mask, this.#replica.self)) this.#into.learn(from, this.#replica.ownSeq);
     return [mask, vectorToWire(this.#replica.vector(mask))];
@@ -118,7 +188,9 @@ export class DigestExchange {
     const deltas = readArray(offered, "sync offer", 0, LIMITS.peersMax).map(deltaFromWire);
     // Of a bucket that the mask leaves out nothing is known now: it was equal a while ago.
     if (inMask(mask, this.#replica.self)) this.#learnOwn(from, theirs);
+    const before = this.#replica.digest();
     if (this.#into.merge(deltas)) this.with(from);
+    else this.#passOn(before);
     const answer = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax, mask);
     return [answer.deltas.map(deltaToWire), answer.more];
   }

@@ -9,16 +9,23 @@ import type { PeerId } from "../ports.ts";
 export class LivePeers {
   readonly #members: () => readonly Member[];
   /** BOUNDED: the members (peersMax). */
-  #byId: ReadonlyMap<PeerId, Member> | undefined;
-  #live: readonly Member[] = [];
+  #byId: Map<PeerId, Member> | undefined;
+  #live: readonly Member[] | undefined;
 
   constructor(members: () => readonly Member[]) {
     this.#members = members;
   }
 
-  /** To be called with each membership event, and now and then for the round trips. */
+  /** To be called now and then, for the round trips. */
   changed(): void {
     this.#byId = undefined;
+    this.#live = undefined;
+  }
+
+  /** To be called with each membership event: where a thousand meet, all are not read anew. */
+  observe(member: Member): void {
+    this.#byId?.set(member.id, member);
+    this.#live = undefined;
   }
 
   get(peer: PeerId): Member | undefined {
@@ -32,7 +39,9 @@ export class LivePeers {
 
   /** Every other member that is alive, by id. */
   live(): readonly Member[] {
-    this.#read();
+    this.#live ??= [...this.#read().values()]
+      .filter(({ state, self }) => state === "alive" && !self)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
     return this.#live;
   }
 
@@ -44,13 +53,7 @@ export class LivePeers {
   }
 
   #read(): ReadonlyMap<PeerId, Member> {
-    if (this.#byId === undefined) {
-      const members = this.#members();
-      this.#byId = new Map(members.map((member) => [member.id, member]));
-      this.#live = members
-        .filter((member) => member.state === "alive" && !member.self)
-        .sort((a, b) => (a.id < b.id ? -1 : 1));
-    }
+    this.#byId ??= new Map(this.#members().map((member) => [member.id, member]));
     return this.#byId;
   }
 }

@@ -7,7 +7,7 @@
 import { LIMITS } from "../limits.ts";
 import type { PeerId, WireValue } from "../ports.ts";
 import { encodeWire } from "../wire/msgpack.ts";
-import { readArray, readBytes, readInteger } from "../wire/read.ts";
+import { readArray, readBoolean, readBytes, readInteger } from "../wire/read.ts";
 import {
   type Delta,
   deltaFromWire,
@@ -25,7 +25,7 @@ const ROW_OVERHEAD_BYTES = 32;
 /** A longer push is cheaper as one stream exchange. */
 const PIECES_MAX = 8;
 
-/** Bytes that stand for a peer in a cover: a range has some dozens of peers. */
+/** Bytes that stand for a peer where only members are meant. */
 const MARK_BYTES = 4;
 
 /** A run of peer ids in sorted order, around the end where `first` is greater than `last`. */
@@ -49,39 +49,45 @@ export interface Relay {
   readonly range: IdRange;
 }
 
-/** How far the sender holds the log of `origin`. */
-export interface Ack {
-  readonly type: "ack";
-  readonly sender: PeerId;
+/** Whose log is spoken of: the mark of its origin, so that no other peer takes the word for its own. */
+interface OfLog {
+  readonly origin: Mark;
   readonly incarnation: number;
   readonly seq: number;
-  readonly origin: PeerId;
 }
 
-/** The head of a range says who in it holds the origin's log up to `seq`. */
-export interface Cover {
+/** How far the sender holds a log. */
+export interface Ack extends OfLog {
+  readonly type: "ack";
+  readonly sender: PeerId;
+}
+
+/** The head of a range says who in it holds a log up to `seq`. */
+export interface Cover extends OfLog {
   readonly type: "cover";
   readonly sender: PeerId;
-  readonly incarnation: number;
-  readonly seq: number;
   readonly range: IdRange;
   readonly marks: Uint8Array;
 }
 
-/** The sender's state hash. */
+/** The sender's state hash; with `ask` an equal one is answered by the receiver's. */
 interface Digest {
   readonly type: "digest";
   readonly sender: PeerId;
   readonly hash: Uint8Array;
+  readonly ask?: boolean;
 }
+
+/** The last bytes of a peer's id, as hex digits: ids are random. */
+export type Mark = string;
 
 /** What a tables datagram says. */
 export type TablesMessage = Push | Relay | Ack | Cover | Digest;
 
 const CODES = { push: 1, ack: 2, digest: 3, relay: 4, cover: 5 } as const;
 
-/** `to` is the peer it is for: an ack of that peer's own log need not name the origin. */
-export function encodeTablesMessage(message: TablesMessage, to?: PeerId): Uint8Array {
+/** The bytes of a message. */
+export function encodeTablesMessage(message: TablesMessage): Uint8Array {
   const head: WireValue[] = [CODES[message.type], peerIdBytes(message.sender)];
   switch (message.type) {
     case "push":
@@ -89,29 +95,28 @@ export function encodeTablesMessage(message: TablesMessage, to?: PeerId): Uint8A
     case "relay":
       return encodeWire([...head, deltaToWire(message.delta), ...rangeToWire(message.range)]);
     case "ack": {
-      const body = [...head, message.incarnation, message.seq];
-      return encodeWire(message.origin === to ? body : [...body, peerIdBytes(message.origin)]);
+      const { incarnation, seq, origin } = message;
+      return encodeWire([...head, incarnation, seq, Buffer.from(origin, "hex")]);
     }
     case "cover": {
       const { incarnation, seq, range, marks } = message;
-      return encodeWire([...head, incarnation, seq, ...rangeToWire(range), marks]);
+      const origin = Buffer.from(message.origin, "hex");
+      return encodeWire([...head, incarnation, seq, ...rangeToWire(range), marks, origin]);
     }
     case "digest":
-      return encodeWire([...head, message.hash]);
+      return encodeWire(message.ask ? [...head, message.hash, true] : [...head, message.hash]);
   }
 }
 
-/**
- * `self` is the reader: an ack that names no origin is about its log.
- * @throws TsweaveError BAD_MESSAGE
- */
-export function readTablesMessage(value: WireValue, self: PeerId): TablesMessage {
+/** @throws TsweaveError BAD_MESSAGE */
+export function readTablesMessage(value: WireValue): TablesMessage {
   const [code, senderBytes, ...body] = readArray(value, "tables message", 3, 16);
   const sender = readPeerId(senderBytes, "sender");
   const type = readInteger(code, "message code", 1, 5);
   if (type === CODES.digest) {
     const hash = readBytes(body[0], "digest", STATE_HASH_BYTES, STATE_HASH_BYTES);
-    return { type: "digest", sender, hash };
+    const ask = body[1] === undefined ? false : readBoolean(body[1], "digest.ask");
+    return { type: "digest", sender, hash, ...(ask ? { ask } : {}) };
   }
   if (type === CODES.push) return { type: "push", sender, delta: deltaFromWire(body[0]) };
   if (type === CODES.relay) {
@@ -121,12 +126,17 @@ export function readTablesMessage(value: WireValue, self: PeerId): TablesMessage
   const incarnation = readInteger(body[0], "incarnation", 1);
   const seq = readInteger(body[1], "seq");
   if (type === CODES.ack) {
-    const origin = body[2] === undefined ? self : readPeerId(body[2], "ack.origin");
+    const origin = readMark(body[2], "ack.origin");
     return { type: "ack", sender, incarnation, seq, origin };
   }
   const marks = readBytes(body[4], "cover.marks", 0, LIMITS.datagramBytesMax);
   const range = rangeFromWire(body[2], body[3]);
-  return { type: "cover", sender, incarnation, seq, range, marks };
+  const origin = readMark(body[5], "cover.origin");
+  return { type: "cover", sender, origin, incarnation, seq, range, marks };
+}
+
+function readMark(value: WireValue | undefined, path: string): Mark {
+  return Buffer.from(readBytes(value, path, MARK_BYTES, MARK_BYTES)).toString("hex");
 }
 
 function rangeToWire(range: IdRange): WireValue[] {
@@ -144,7 +154,7 @@ export function inRange({ first, last }: IdRange, id: PeerId): boolean {
 
 /** The marks of several peers, four bytes each. */
 export function marksOf(peers: readonly PeerId[]): Uint8Array {
-  return Buffer.concat(peers.map(markOf));
+  return Buffer.concat(peers.map((peer) => Buffer.from(markOf(peer), "hex")));
 }
 
 /** A test for the peers that marks name: a false yes is as likely as two ids that agree. */
@@ -153,12 +163,12 @@ export function markReader(marks: Uint8Array): (peer: PeerId) => boolean {
   for (let at = 0; at < marks.length; at += MARK_BYTES) {
     known.add(Buffer.from(marks.subarray(at, at + MARK_BYTES)).toString("hex"));
   }
-  return (peer) => known.has(markOf(peer).toString("hex"));
+  return (peer) => known.has(markOf(peer));
 }
 
-/** The last bytes of an id: ids are random. */
-function markOf(peer: PeerId): Buffer {
-  return Buffer.from(peer.slice(-2 * MARK_BYTES), "hex");
+/** What stands for a peer in an ack or a cover. */
+export function markOf(peer: PeerId): Mark {
+  return peer.slice(-2 * MARK_BYTES);
 }
 
 /** The delta in a few datagram-sized pieces, or undefined when only a stream carries it. */

@@ -11,7 +11,7 @@ import { sample } from "../membership/shuffle.ts";
 import type { Cancel, Clock, HostPort, PeerId, Random } from "../ports.ts";
 import type { Delta } from "./messages.ts";
 import { type Cover, encodeTablesMessage, markReader } from "./push.ts";
-import { cutRanges, type PeerRange, retryMs } from "./ranges.ts";
+import type { PeerRange } from "./ranges.ts";
 
 /** Sends to one head before another is tried. */
 const SENDS_MAX = 2;
@@ -34,6 +34,11 @@ export interface RangePushPorts {
   readonly leave: (late: readonly Member[]) => void;
 }
 
+/** A range with those who may pass the rows on to it: of the range itself, or beside it. */
+export interface RangeCourse extends PeerRange {
+  readonly heads: readonly Member[];
+}
+
 interface Course extends PeerRange {
   /** BOUNDED: the members of the range, about √peersMax. */
   readonly heads: Member[];
@@ -54,13 +59,17 @@ export class RangePush {
   #cancel: Cancel | undefined;
   #stopped = false;
 
-  constructor(ports: RangePushPorts, live: readonly Member[], cut: readonly Delta[]) {
+  constructor(
+    ports: RangePushPorts,
+    way: { readonly courses: readonly RangeCourse[]; readonly stepMs: number },
+    cut: readonly Delta[],
+  ) {
     this.#ports = ports;
     this.seq = cut.at(-1)?.to ?? 0;
-    this.#stepMs = retryMs(live);
-    this.#courses = cutRanges(live, ports.random).map((part) => ({
+    this.#stepMs = way.stepMs;
+    this.#courses = way.courses.map((part) => ({
       ...part,
-      heads: sample(ports.random, part.members, HEADS_MAX),
+      heads: sample(ports.random, part.heads, HEADS_MAX),
       packets: cut.map((delta) =>
         encodeTablesMessage({ type: "relay", sender: ports.self, delta, range: part.range }),
       ),

@@ -9,7 +9,7 @@ import { LIMITS, TIMES } from "../limits.ts";
 import type { Cancel, Clock, HostPort, PeerId } from "../ports.ts";
 import type { LivePeers } from "./live-peers.ts";
 import type { Delta } from "./messages.ts";
-import { type Ack, encodeTablesMessage, inRange, marksOf, type Relay } from "./push.ts";
+import { type Ack, encodeTablesMessage, inRange, markOf, marksOf, type Relay } from "./push.ts";
 import { retryMs } from "./ranges.ts";
 
 /** How long a finished job answers an origin whose cover was lost. */
@@ -20,6 +20,7 @@ interface RelayPorts {
   readonly self: PeerId;
   readonly peers: LivePeers;
   readonly send: (to: HostPort, packet: Uint8Array) => void;
+  readonly sendAll: (to: readonly HostPort[], packet: Uint8Array) => void;
   /** Whether this peer itself holds all that a delta brings up to. */
   readonly holds: (delta: Delta) => boolean;
 }
@@ -74,7 +75,8 @@ export class RelayHead {
   takeAck(ack: Ack): void {
     for (const [key, job] of this.#jobs) {
       const { origin, incarnation, to } = job.relay.delta;
-      if (origin !== ack.origin || incarnation !== ack.incarnation || ack.seq < to) continue;
+      if (markOf(origin) !== ack.origin || incarnation !== ack.incarnation || ack.seq < to)
+        continue;
       if (!job.late.delete(ack.sender)) continue;
       job.covered.push(ack.sender);
       if (job.late.size === 0) this.#finish(key, job);
@@ -112,7 +114,7 @@ export class RelayHead {
       return;
     }
     job.tries += 1;
-    for (const address of job.late.values()) this.#ports.send(address, job.packet);
+    this.#ports.sendAll([...job.late.values()], job.packet);
     const again = () => this.#step(key, job);
     job.cancel = this.#ports.clock.timer("relay", job.stepMs, again);
   }
@@ -130,7 +132,8 @@ export class RelayHead {
     const { self, holds, send } = this.#ports;
     const marks = marksOf(holds(delta) ? [self, ...job.covered] : job.covered);
     const { incarnation, to: seq } = delta;
-    const cover = { type: "cover", sender: self, incarnation, seq, range, marks } as const;
+    const log = { origin: markOf(delta.origin), incarnation, seq };
+    const cover = { type: "cover", sender: self, ...log, range, marks } as const;
     send(job.replyTo, encodeTablesMessage(cover));
   }
 }

@@ -116,7 +116,7 @@ export class Replica {
       .sort((a, b) => (a.origin < b.origin ? -1 : 1));
   }
 
-  /** Eight bytes that are equal exactly when the vectors are. */
+  /** Eight bytes that are equal exactly when the vectors are, but for logs without a change. */
   digest(): Uint8Array {
     return this.#hash.state();
   }
@@ -172,6 +172,12 @@ export class Replica {
     const hollow = hollowDelta({ origin, incarnation, seq });
     this.forgets += 1;
     return [...this.#replace(held, hollow).changes];
+  }
+
+  /** A peer in this life was found equal to this one: if no log of it is held, it wrote nothing. */
+  foundEqual(origin: PeerId, incarnation: number): void {
+    if (this.#logs.has(origin) || !this.#makeRoom(false)) return;
+    this.#hold(new OriginLog(origin, incarnation));
   }
 
   /** A forgotten peer is back: its entry goes, so that its log is fetched whole. */

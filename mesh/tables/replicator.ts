@@ -2,40 +2,42 @@
  * The tables as others use them: own writes go out by spread.ts and relay.ts, what others say is
  * merged, whatever is lost on the way exchange.ts repairs, and watchers hear each net change once.
  *
- * Law: any two peers that can talk converge. A message that makes no sense is logged and dropped;
+ * Law: any two peers that can talk converge. A message that makes no sense is noted and dropped;
  * it stops neither the next message nor another table.
  */
-import { messageOf } from "../errors.ts";
 import { TIMES } from "../limits.ts";
-import type { Member, MemberEvent } from "../membership/membership.ts";
-import type {
-  Cancel,
-  Clock,
-  Datagrams,
-  HostPort,
-  Log,
-  PeerId,
-  Random,
-  WireValue,
-} from "../ports.ts";
+import type { Member, MemberEvent, StateRider } from "../membership/membership.ts";
+import { Refusals } from "../membership/refusals.ts";
+import type { Cancel, Clock, HostPort, Log, PeerId, Random, WireValue } from "../ports.ts";
 import { decodeWire } from "../wire/msgpack.ts";
+import type { Channel } from "../wire/packet.ts";
+import { Comparisons } from "./comparison.ts";
 import { DigestExchange } from "./exchange.ts";
 import { LivePeers } from "./live-peers.ts";
 import type { Delta } from "./messages.ts";
-import { encodeTablesMessage, type Push, type Relay, readTablesMessage } from "./push.ts";
+import {
+  encodeTablesMessage,
+  markOf,
+  type Push,
+  type Relay,
+  readTablesMessage,
+  type TablesMessage,
+} from "./push.ts";
 import { RelayHead } from "./relay.ts";
 import type { Replica } from "./replica.ts";
 import { Spread } from "./spread.ts";
 import type { RowChange, Rpc, TableName, TableRow, Tables } from "./types.ts";
 
 interface ReplicatorPorts {
-  readonly datagrams: Datagrams;
+  readonly datagrams: Channel;
   readonly rpc: Rpc;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   /** Live view of who is here. */
   readonly members: () => readonly Member[];
+  /** Whether membership carries this peer's hash on its probes, and brings the others'. */
+  readonly carried: boolean;
 }
 
 export class Replicator implements Tables {
@@ -45,9 +47,11 @@ export class Replicator implements Tables {
   readonly #spread: Spread;
   readonly #relay: RelayHead;
   readonly #exchange: DigestExchange;
+  readonly #comparisons: Comparisons;
   /** BOUNDED: one entry a table name. */
   readonly #watchers = new Map<TableName, Set<(changes: readonly RowChange[]) => void>>();
   readonly #cancels: Cancel[] = [];
+  readonly #refusals: Refusals;
   #cancelDigest: Cancel | undefined;
   #cloned = false;
   /** Called after every change of the replica; the daemon saves what others said. */
@@ -56,11 +60,16 @@ export class Replicator implements Tables {
   constructor(ports: ReplicatorPorts, replica: Replica) {
     const { clock, random } = ports;
     this.#ports = ports;
+    this.#refusals = new Refusals(ports.log, "refused a tables message");
     this.#replica = replica;
     this.#peers = new LivePeers(ports.members);
-    const send = (to: HostPort, packet: Uint8Array) => ports.datagrams.send(to, packet);
-    const sendDigest = (to: HostPort) => this.#sendDigest(to);
-    const shared = { clock, send, peers: this.#peers };
+    const { send, sendAll } = ports.datagrams;
+    const sendDigest = (to: HostPort) => this.#sendDigest(to, true);
+    const ask = (peer: PeerId): void => {
+      const member = this.#isHere(peer) ? this.#peers.get(peer) : undefined;
+      if (member !== undefined) sendDigest(member.advertise);
+    };
+    const shared = { clock, send, sendAll, peers: this.#peers };
     this.#spread = new Spread({ ...shared, random, sendDigest }, replica);
     this.#relay = new RelayHead({
       ...shared,
@@ -73,7 +82,18 @@ export class Replicator implements Tables {
     this.#exchange = new DigestExchange(ports, replica, {
       merge: (deltas) => this.#merge(deltas),
       learn: (peer, seq) => this.#spread.learn(peer, seq),
+      compare: (peer) => ask(peer),
+      compareAny: () => this.#compareAny(true),
     });
+    this.#comparisons = new Comparisons({ clock, random, ask }, replica);
+  }
+
+  /** What probes say of this peer's state, and what becomes of others'. */
+  get rider(): StateRider {
+    return {
+      hash: () => this.#replica.digest(),
+      heard: (peer, hash) => this.#comparisons.seen(peer, hash),
+    };
   }
 
   /** Begins to talk: every own row written before is offered whole to whoever asks. */
@@ -89,6 +109,7 @@ export class Replicator implements Tables {
   stop(): void {
     for (const cancel of this.#cancels.splice(0)) cancel();
     this.#exchange.stop();
+    this.#comparisons.stop();
     this.#spread.stop();
     this.#relay.stop();
     this.#cancelDigest?.();
@@ -157,17 +178,18 @@ export class Replicator implements Tables {
     return this.#replica.origins().filter((origin) => !this.#isHere(origin));
   }
 
-  /** To be called with each membership event: who is back is brought up to date at once. */
+  /** To be called with each membership event: who is back is compared with at once. */
   membershipChanged(event: MemberEvent): void {
     const { member } = event;
-    this.#peers.changed();
+    this.#peers.observe(member);
     // A quick restart is an update: the new life may lack what the old one acknowledged.
     const isNews = event.type === "alive" || event.type === "updated";
     if (isNews && !member.self) {
       this.#spread.forget(member.id);
       this.#replica.revive(member.id);
-      this.#exchange.with(member.id);
+      this.#comparisons.with(member.id);
     }
+    if (!this.#isHere(member.id)) this.#comparisons.drop(member.id);
     this.#spread.membersChanged();
   }
 
@@ -176,37 +198,64 @@ export class Replicator implements Tables {
     return state === "alive" || state === "suspect";
   }
 
-  #sendDigest(to: HostPort): void {
+  #sendDigest(to: HostPort, ask: boolean): void {
     const sender = this.#replica.self;
     const hash = this.#replica.digest();
-    this.#ports.datagrams.send(to, encodeTablesMessage({ type: "digest", sender, hash }));
+    this.#ports.datagrams.send(to, encodeTablesMessage({ type: "digest", sender, hash, ask }));
+  }
+
+  #compareAny(ask: boolean): void {
+    const live = this.#peers.live();
+    const chosen = live[this.#ports.random.u32() % Math.max(1, live.length)];
+    if (chosen !== undefined) this.#sendDigest(chosen.advertise, ask);
   }
 
   #armDigest(): void {
-    const { clock, random } = this.#ports;
-    this.#cancelDigest = clock.timer("digest", TIMES.digestIntervalMs, () => {
+    const { clock, carried } = this.#ports;
+    const waitMs = carried ? TIMES.digestCarriedIntervalMs : TIMES.digestIntervalMs;
+    this.#cancelDigest = clock.timer("digest", waitMs, () => {
       this.#peers.changed();
-      const live = this.#peers.live();
-      const chosen = live[random.u32() % Math.max(1, live.length)];
-      if (chosen !== undefined) this.#sendDigest(chosen.advertise);
+      this.#compareAny(false);
       this.#armDigest();
     });
   }
 
   #receive(from: HostPort, packet: Uint8Array): void {
     try {
-      const message = readTablesMessage(decodeWire(packet), this.#replica.self);
-      if (message.type === "push" || message.type === "relay") this.#takeRows(from, message);
-      else if (message.type === "cover") this.#spread.takeCover(message);
-      else if (message.type === "ack") {
-        if (message.origin === this.#replica.self) this.#spread.takeAck(message);
-        else this.#relay.takeAck(message);
-      } else if (Buffer.compare(message.hash, this.#replica.digest()) !== 0) {
-        this.#exchange.with(message.sender);
-      }
+      this.#take(from, readTablesMessage(decodeWire(packet)));
     } catch (error) {
-      this.#ports.log.warn({ from, error: messageOf(error) }, "dropped a tables message");
+      this.#refusals.note(from, error);
     }
+  }
+
+  #take(from: HostPort, message: TablesMessage): void {
+    switch (message.type) {
+      case "push":
+      case "relay":
+        this.#takeRows(from, message);
+        return;
+      case "cover":
+        this.#spread.takeCover(message);
+        return;
+      case "ack":
+        this.#spread.takeAck(message);
+        this.#relay.takeAck(message);
+        return;
+      case "digest":
+        this.#takeDigest(from, message);
+    }
+  }
+
+  #takeDigest(from: HostPort, { sender, hash, ask }: TablesMessage & { type: "digest" }): void {
+    if (Buffer.compare(hash, this.#replica.digest()) !== 0) {
+      this.#exchange.with(sender);
+      return;
+    }
+    this.#comparisons.drop(sender);
+    this.#spread.learn(sender, this.#replica.ownSeq);
+    const member = this.#peers.get(sender);
+    if (member !== undefined) this.#replica.foundEqual(sender, member.incarnation);
+    if (ask) this.#sendDigest(from, false);
   }
 
   #takeRows(from: HostPort, message: Push | Relay): void {
@@ -215,9 +264,10 @@ export class Replicator implements Tables {
     if (behind) this.#exchange.with(sender);
     const held = this.#replica.held(delta.origin);
     if (held?.incarnation === delta.incarnation) {
-      const { origin, incarnation, seq } = held;
-      const ack = { type: "ack", sender: this.#replica.self, origin, incarnation, seq } as const;
-      this.#ports.datagrams.send(from, encodeTablesMessage(ack, sender));
+      const { incarnation, seq } = held;
+      const log = { origin: markOf(held.origin), incarnation, seq };
+      const ack = { type: "ack", sender: this.#replica.self, ...log } as const;
+      this.#ports.datagrams.send(from, encodeTablesMessage(ack));
     }
     if (message.type === "relay") this.#relay.take(from, message);
   }

@@ -10,11 +10,14 @@ import type { Member } from "../membership/membership.ts";
 import { sample } from "../membership/shuffle.ts";
 import type { Cancel, Clock, HostPort, PeerId, Random } from "../ports.ts";
 import type { LivePeers } from "./live-peers.ts";
-import { type Ack, type Cover, encodeTablesMessage, pieces } from "./push.ts";
-import { RangePush } from "./range-push.ts";
+import type { Delta } from "./messages.ts";
+import { type Ack, type Cover, encodeTablesMessage, markOf, pieces } from "./push.ts";
+import { type RangeCourse, RangePush } from "./range-push.ts";
+import { cutRanges, retryMs } from "./ranges.ts";
 import type { Replica } from "./replica.ts";
 
-const COALESCE_MS = 2;
+/** The first change goes at once; what follows within this goes together. */
+const GATHER_MS = 2;
 /** Range pushes under way; an older one is left to the direct retries. */
 const RANGE_PUSHES_MAX = 8;
 
@@ -23,7 +26,8 @@ interface SpreadPorts {
   readonly random: Random;
   readonly peers: LivePeers;
   readonly send: (to: HostPort, packet: Uint8Array) => void;
-  /** Makes a peer compare digests and fetch. */
+  readonly sendAll: (to: readonly HostPort[], packet: Uint8Array) => void;
+  /** Makes a peer compare digests, and fetch or answer. */
   readonly sendDigest: (to: HostPort) => void;
 }
 
@@ -46,6 +50,7 @@ export class Spread {
   #cancelFlush: Cancel | undefined;
   #cancelRetry: Cancel | undefined;
   #pushedSeq = 0;
+  #pushedMs = Number.NEGATIVE_INFINITY;
   #tries = 0;
   #started = false;
 
@@ -68,17 +73,18 @@ export class Spread {
     for (const waiter of [...this.#waiters]) waiter.done([...waiter.late]);
   }
 
-  /** Own rows changed: they are pushed within COALESCE_MS. */
+  /** Own rows changed: they are pushed as soon as whoever changes them is done, or soon after. */
   changed(): void {
     if (!this.#started || this.#cancelFlush !== undefined) return;
     if (this.#replica.ownSeq === this.#pushedSeq) return;
-    this.#cancelFlush = this.#ports.clock.timer("push", COALESCE_MS, () => this.#flush());
+    const waitMs = Math.max(0, this.#pushedMs + GATHER_MS - this.#ports.clock.nowMs());
+    this.#cancelFlush = this.#ports.clock.timer("push", waitMs, () => this.#flush());
   }
 
   /** Resolves when every live peer holds the newest own change, else at the deadline. */
   async announce(deadlineMs: number): Promise<{ readonly late: readonly PeerId[] }> {
     const seq = this.#replica.ownSeq;
-    if (this.#started) this.#flush();
+    if (this.#started && !this.#flush()) this.#askLate(seq);
     return await new Promise((resolve) => {
       let cancel: Cancel = () => undefined;
       const waiter: Waiter = {
@@ -111,13 +117,11 @@ export class Spread {
   }
 
   takeAck(ack: Ack): void {
-    if (ack.incarnation !== this.#replica.ownIncarnation || ack.seq > this.#replica.ownSeq) return;
-    this.learn(ack.sender, ack.seq);
+    if (this.#isOwn(ack)) this.learn(ack.sender, ack.seq);
   }
 
   takeCover(cover: Cover): void {
-    const { ownIncarnation, ownSeq } = this.#replica;
-    if (cover.incarnation !== ownIncarnation || cover.seq > ownSeq) return;
+    if (!this.#isOwn(cover)) return;
     for (const push of this.#rangePushes) push.take(cover);
   }
 
@@ -131,6 +135,11 @@ export class Spread {
     }
   }
 
+  #isOwn({ origin, incarnation, seq }: Ack | Cover): boolean {
+    const { self, ownIncarnation, ownSeq } = this.#replica;
+    return origin === markOf(self) && incarnation === ownIncarnation && seq <= ownSeq;
+  }
+
   #isLate(peer: PeerId, seq: number): boolean {
     return (this.#acked.get(peer) ?? 0) < seq && this.#ports.peers.isLive(peer);
   }
@@ -140,17 +149,43 @@ export class Spread {
     return new Set(ids.filter((id) => (this.#acked.get(id) ?? 0) < seq));
   }
 
-  #flush(): void {
+  /** Pushes what is new; false when nothing is. */
+  #flush(): boolean {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
     const from = this.#pushedSeq;
     this.#pushedSeq = this.#replica.ownSeq;
-    if (from === this.#pushedSeq) return;
+    if (from === this.#pushedSeq) return false;
+    this.#pushedMs = this.#ports.clock.nowMs();
     const live = this.#ports.peers.live();
     if (live.length > LIMITS.directPeersMax) this.#pushByRanges(live, from);
-    else this.#pushTo(live, () => from);
+    else this.#pushToAll(live, from);
     this.#tries = 0;
     this.#armRetry();
+    return true;
+  }
+
+  /** Nothing is on its way to peers of which nothing is known: who holds all says so. */
+  #askLate(seq: number): void {
+    const late = this.#ports.peers.live().filter(({ id }) => this.#isLate(id, seq));
+    const some = sample(this.#ports.random, late, 2 * LIMITS.directPeersMax);
+    for (const { advertise } of some) this.#ports.sendDigest(advertise);
+  }
+
+  /** Directly, and by others to those that only others reach. */
+  #pushToAll(live: readonly Member[], from: number): void {
+    const isFar = ({ path }: Member): boolean => path?.isDirect === false;
+    const far = live.filter(isFar);
+    const near = live.filter((member) => !isFar(member));
+    this.#pushTo(near, () => from);
+    const cut = far.length === 0 ? undefined : pieces(this.#replica.ownDelta(from));
+    if (cut === undefined || near.length === 0) return;
+    const courses = far.map((member) => ({
+      members: [member],
+      range: { first: member.id, last: member.id },
+      heads: near,
+    }));
+    this.#startRangePush(live, cut, courses);
   }
 
   #pushByRanges(live: readonly Member[], from: number): void {
@@ -161,6 +196,16 @@ export class Spread {
       for (const { advertise } of some) this.#ports.sendDigest(advertise);
       return;
     }
+    const ranges = cutRanges(live, this.#ports.random);
+    const courses = ranges.map((part) => ({ ...part, heads: part.members }));
+    this.#startRangePush(live, cut, courses);
+  }
+
+  #startRangePush(
+    live: readonly Member[],
+    cut: readonly Delta[],
+    courses: readonly RangeCourse[],
+  ): void {
     const { clock, random, send } = this.#ports;
     const push = new RangePush(
       {
@@ -172,7 +217,7 @@ export class Spread {
         learn: (peer, seq) => this.learn(peer, seq),
         leave: (late) => this.#pushLate(late),
       },
-      live,
+      { courses, stepMs: retryMs(live) },
       cut,
     );
     this.#rangePushes = [...this.#rangePushes.filter(({ done }) => !done), push];
@@ -203,14 +248,16 @@ export class Spread {
   }
 
   #pushTo(members: readonly Member[], since: (peer: PeerId) => number): void {
-    const packets = new Map<number, Uint8Array[] | undefined>();
+    const byStart = new Map<number, HostPort[]>();
     for (const { id, advertise } of members) {
       const from = since(id);
-      if (!packets.has(from)) packets.set(from, this.#packetsFrom(from));
-      const cut = packets.get(from);
+      byStart.set(from, [...(byStart.get(from) ?? []), advertise]);
+    }
+    for (const [from, addresses] of byStart) {
+      const cut = this.#packetsFrom(from);
       // Too large, or cut off behind the floor: a digest makes the peer fetch it by stream.
-      if (cut === undefined) this.#ports.sendDigest(advertise);
-      else for (const packet of cut) this.#ports.send(advertise, packet);
+      if (cut === undefined) for (const address of addresses) this.#ports.sendDigest(address);
+      else for (const packet of cut) this.#ports.sendAll(addresses, packet);
     }
   }
 

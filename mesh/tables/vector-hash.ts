@@ -3,7 +3,8 @@
  * or of its entries' hashes. What two peers compare is 8 bytes, and where those differ 128 bytes.
  *
  * Law: equal vectors have equal hashes on every peer, in whatever order they came about; an entry
- * costs two short hashes when it changes and nothing when it does not.
+ * costs two short hashes when it changes and nothing when it does not. A log without a change says
+ * nothing: peers that have written nothing yet agree without having met.
  */
 import { createHash } from "node:crypto";
 import type { PeerId } from "../ports.ts";
@@ -20,6 +21,12 @@ export function bucketOf(origin: PeerId): number {
   return Number.parseInt(origin.slice(-2), 16) % BUCKETS;
 }
 
+/** Whether the shorter of two hashes is the beginning of the other. */
+export function sameStart(one: Uint8Array, other: Uint8Array): boolean {
+  const length = Math.min(one.length, other.length);
+  return Buffer.compare(one.subarray(0, length), other.subarray(0, length)) === 0;
+}
+
 /** Whether a mask names an origin's bucket. */
 export function inMask(mask: number, origin: PeerId): boolean {
   return ((mask >>> bucketOf(origin)) & 1) === 1;
@@ -31,13 +38,17 @@ export class VectorHash {
 
   /** Takes an entry in, or out again: the two are the same operation. */
   flip({ origin, incarnation, seq }: VectorEntry): void {
+    if (seq === 0) return;
     const hash = createHash("sha256").update(`${origin} ${incarnation} ${seq}`).digest();
     const bucket = bucketOf(origin);
     this.#high[bucket] = (this.#high[bucket] ?? 0) ^ hash.readUInt32BE(0);
     this.#low[bucket] = (this.#low[bucket] ?? 0) ^ hash.readUInt32BE(4);
   }
 
-  /** Eight bytes that are equal exactly when the vectors are (but for a chance of 2^-64). */
+  /**
+   * Eight bytes that are equal exactly when the vectors are (but for a chance of 2^-64), logs
+   * without a change left out.
+   */
   state(): Uint8Array {
     const bytes = Buffer.alloc(STATE_HASH_BYTES);
     bytes.writeUInt32BE(

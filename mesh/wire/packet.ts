@@ -30,6 +30,15 @@ interface ChannelPorts {
   readonly seal: Seal | undefined;
 }
 
+/** The packets of one kind. */
+export interface Channel extends Datagrams {
+  /**
+   * The same payload to each once: sealed once, since a session's key is the sender's and each
+   * receiver counts for itself. To say it again is another call.
+   */
+  sendAll(to: readonly HostPort[], payload: Uint8Array): void;
+}
+
 /** Sorts arriving packets by kind; each channel is a Datagrams port of its own. */
 export class PacketChannels {
   readonly #ports: ChannelPorts;
@@ -58,17 +67,20 @@ export class PacketChannels {
     });
   }
 
-  channel(kind: ChannelKind): Datagrams {
+  channel(kind: ChannelKind): Channel {
     const code = KINDS[kind];
     const { datagrams, seal } = this.#ports;
+    const packed = (payload: Uint8Array): Uint8Array =>
+      seal === undefined
+        ? Buffer.concat([envelope(code), payload])
+        : seal.seal("datagram", code, payload);
     return {
       local: datagrams.local,
-      send: (to, payload) => {
-        const packet =
-          seal === undefined
-            ? Buffer.concat([envelope(code), payload])
-            : seal.seal("datagram", code, payload);
-        datagrams.send(to, packet);
+      send: (to, payload) => datagrams.send(to, packed(payload)),
+      sendAll: (all, payload) => {
+        if (all.length === 0) return;
+        const packet = packed(payload);
+        for (const to of all) datagrams.send(to, packet);
       },
       onPacket: (receive) => {
         this.#receivers.set(code, receive);

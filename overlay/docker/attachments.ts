@@ -54,6 +54,8 @@ export interface Foundling extends EndpointRef {
 export class Attachments {
   readonly #ports: AttachmentsPorts;
   readonly #departed = new Departed();
+  /** Endpoints that surely have no veth pair. BOUNDED: endpoints of the ledger; ends in #remove. */
+  readonly #bare = new Set<string>();
 
   constructor(ports: AttachmentsPorts) {
     this.#ports = ports;
@@ -100,16 +102,11 @@ export class Attachments {
   /** Takes over an endpoint of a running container, address, rows and name hook. */
   async adopt(found: Foundling): Promise<void> {
     await this.#ports.queue.run(found.endpointId, async () => {
-      const { ledger, networks, addresses, datapath, random, log } = this.#ports;
+      const { ledger, networks, datapath, log } = this.#ports;
       if (ledger.endpoint(found.endpointId) !== undefined) return;
       if (this.#departed.has(found.endpointId)) return;
       const network = await networks.named(found.networkId);
       addressWithin(parseCidr(network.subnet), found.ip);
-      try {
-        await addresses.adopt(network.subnet, grantKey(random.bytes(8)), found.ip);
-      } catch (error) {
-        log.error({ ip: found.ip, reason: messageOf(error) }, "address of a running container");
-      }
       const held: HeldEndpoint = {
         id: found.endpointId,
         networkId: found.networkId,
@@ -121,10 +118,18 @@ export class Attachments {
         names: [],
         links: [],
       };
+      await this.#lease(held, network);
       await ledger.putEndpoint(held);
       log.info({ endpoint: held.id, ip: held.ip }, "took over an endpoint of the engine");
       this.publish(held, network);
       datapath.request("endpoint taken over");
+    });
+  }
+
+  /** Files the address of a running endpoint here and asks its owner for it. Never rejects. */
+  async lease(seen: HeldEndpoint, network: HeldNetwork): Promise<void> {
+    await this.#ports.queue.run(seen.id, async () => {
+      if (this.#ports.ledger.endpoint(seen.id)?.joined) await this.#lease(seen, network);
     });
   }
 
@@ -160,7 +165,7 @@ export class Attachments {
     if (!isMac(mac)) {
       throw new TsweaveError("CONFIG", `${request.mac.slice(0, 40)} is not a unicast MAC address`);
     }
-    await this.#lease(network, ip, request.endpointId);
+    await this.#claim(network, ip, request.endpointId);
     await ledger.putEndpoint({
       id: request.endpointId,
       networkId: request.networkId,
@@ -172,12 +177,30 @@ export class Attachments {
       names: [],
       links: [],
     });
+    this.#bare.add(request.endpointId);
     grants.settled(network.subnet, ip);
     return mac;
   }
 
+  /**
+   * Files the address of an endpoint that runs, so that nobody else is given it here; then asks
+   * its owner for it, who may be away.
+   */
+  async #lease({ ip, id }: HeldEndpoint, { subnet }: HeldNetwork): Promise<void> {
+    const { addresses, random, log } = this.#ports;
+    const known = addresses.leases(subnet).find((held) => held.ip === ip && isGrantKey(held.key));
+    const key = known?.key ?? grantKey(random.bytes(8));
+    try {
+      await addresses.adopt(subnet, key, ip);
+      await addresses.claim(subnet, key, ip, { deadlineMs: 0 });
+    } catch (error) {
+      const told = known === undefined ? "info" : "debug";
+      log[told]({ endpoint: id, ip, reason: messageOf(error) }, "runs with another's address");
+    }
+  }
+
   /** Makes sure that the address is this endpoint's to use. */
-  async #lease(network: HeldNetwork, ip: string, endpointId: string): Promise<void> {
+  async #claim(network: HeldNetwork, ip: string, endpointId: string): Promise<void> {
     const { ledger, addresses, random } = this.#ports;
     const other = ledger
       .endpointsOf(network.id)
@@ -221,6 +244,7 @@ export class Attachments {
     asked: Promise<ContainerRef | undefined>,
   ): Promise<ContainerRef | undefined> {
     const { ledger, datapath, hooks } = this.#ports;
+    this.#bare.delete(held.id);
     const plugged = datapath.plug(localEndpoint(held, network), network);
     const [container] = await Promise.all([asked, plugged]);
     const joined: HeldEndpoint = {
@@ -250,24 +274,31 @@ export class Attachments {
   }
 
   async #leave(ref: EndpointRef): Promise<void> {
-    const { ledger, publisher, hooks, datapath, log } = this.#ports;
+    const { ledger, publisher, hooks } = this.#ports;
     publisher.endpointGone(ref.endpointId);
-    const unplugged = datapath.unplug(ref.endpointId, { id: ref.networkId });
-    const reported = unplugged.catch((error: unknown) => {
-      log.warn({ endpoint: ref.endpointId, reason: messageOf(error) }, "veth pair not removed yet");
-      datapath.request("unplug failed");
-    });
-    await Promise.all([hooks.detach(ref.endpointId), reported]);
+    await Promise.all([hooks.detach(ref.endpointId), this.#unplug(ref)]);
     const held = ledger.endpoint(ref.endpointId);
     if (held?.joined !== true) return;
     await ledger.putEndpoint({ ...held, joined: false, sandboxKey: "" });
   }
 
+  /** Never rejects: a pair that stays is a full pass's work. */
+  async #unplug({ endpointId, networkId }: EndpointRef): Promise<void> {
+    const { datapath, ledger, log } = this.#ports;
+    if (this.#bare.has(endpointId)) return;
+    try {
+      await datapath.unplug(endpointId, { id: networkId });
+      if (ledger.endpoint(endpointId) !== undefined) this.#bare.add(endpointId);
+    } catch (error) {
+      log.warn({ endpoint: endpointId, reason: messageOf(error) }, "veth pair not removed yet");
+      datapath.request("unplug failed");
+    }
+  }
+
   async #remove(ref: EndpointRef): Promise<void> {
-    const { ledger, datapath } = this.#ports;
     this.#departed.add(ref.endpointId);
     await this.#leave(ref);
-    await ledger.dropEndpoint(ref.endpointId);
-    datapath.request("endpoint gone");
+    this.#bare.delete(ref.endpointId);
+    await this.#ports.ledger.dropEndpoint(ref.endpointId);
   }
 }

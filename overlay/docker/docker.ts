@@ -12,6 +12,7 @@ import { type CallCounters, PluginCalls } from "./calls.ts";
 import { within } from "./deadline.ts";
 import { EngineSync } from "./engine-sync.ts";
 import { Grants } from "./grants.ts";
+import { HeldPools } from "./held-pools.ts";
 import { IpamDriver } from "./ipam-driver.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import { ContainerNames } from "./names.ts";
@@ -58,13 +59,18 @@ export class Docker {
   readonly #calls: PluginCalls;
 
   constructor(ports: DockerPorts, options: { readonly defaultNetwork: DefaultNetwork }) {
-    const shared = { queue: new KeyedQueue(), grants: new Grants(ports.clock) };
-    const networks = new Networks(ports, options.defaultNetwork);
+    const { clock } = ports;
+    const shared = {
+      queue: new KeyedQueue(),
+      grants: new Grants(clock),
+      pools: new HeldPools(clock),
+    };
+    const networks = new Networks({ ...ports, ...shared }, options.defaultNetwork);
     const hooks = new SandboxHooks(ports);
     const names = new ContainerNames({ ...ports, ...shared, hooks });
     const attachments = new Attachments({ ...ports, ...shared, networks, names, hooks });
     const ipam = new IpamDriver({ ...ports, ...shared, networks, attachments });
-    const network = new NetworkDriver({ ...ports, networks, attachments, ipam });
+    const network = new NetworkDriver({ ...ports, networks, attachments });
     this.#ports = ports;
     this.#networks = networks;
     this.#hooks = hooks;

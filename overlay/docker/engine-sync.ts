@@ -10,6 +10,7 @@ import { type Clock, LIMITS, type Log, messageOf, TIMES } from "../../mesh/index
 import type { HeldEndpoint, HeldNetwork, Ledger } from "../ledger.ts";
 import type { Attachments } from "./attachments.ts";
 import { type Grants, isGrantKey } from "./grants.ts";
+import type { HeldPools } from "./held-pools.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
 import { type ContainerNames, containerRef } from "./names.ts";
 import { DRIVER, type Networks } from "./networks.ts";
@@ -21,6 +22,7 @@ export interface EngineSyncPorts {
   readonly attachments: Attachments;
   readonly names: ContainerNames;
   readonly grants: Grants;
+  readonly pools: HeldPools;
   readonly queue: KeyedQueue;
   readonly engine: DockerEngine;
   readonly addresses: AddressBook;
@@ -63,7 +65,8 @@ export class EngineSync {
     const { engine, ledger } = this.#ports;
     const networksBefore = ledger.networks();
     const endpointsBefore = ledger.endpoints();
-    const listed = await this.#listed(await engine.networks());
+    const all = await engine.networks();
+    const listed = await this.#listed(all);
     const missing = new Map<string, number>();
     const counts = { released: 0, adopted: 0 };
     for (const endpoint of endpointsBefore) {
@@ -75,6 +78,7 @@ export class EngineSync {
       if (!listed.has(held.id) && this.#isGone(held, missing)) await this.#dropNetwork(held);
     }
     for (const told of listed.values()) counts.adopted += await this.#takeOver(told);
+    await this.#closeUnused(all);
     this.#missingMs = missing;
     this.#inherited = new Set();
     return { again: missing.size > 0, ...counts };
@@ -130,15 +134,17 @@ export class EngineSync {
    * addresses of none. Resolves with how many endpoints were taken over.
    */
   async #takeOver(told: DockerNetwork): Promise<number> {
-    const { networks, log } = this.#ports;
+    const { networks, addresses, log } = this.#ports;
     try {
       const held = await networks.learn(told);
       if (held === undefined) return 0;
       const waiting = [...told.endpoints];
+      const leases = new Map(addresses.leases(held.subnet).map((lease) => [lease.ip, lease]));
       let adopted = 0;
       const work = async () => {
         for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
-          if (await this.#follow(held, one)) adopted += 1;
+          const isOwned = leases.get(one.ip)?.owned === true;
+          if (await this.#follow(held, one, isOwned)) adopted += 1;
         }
       };
       await Promise.all(Array.from({ length: LIMITS.engineCallsAtOnceMax }, work));
@@ -151,13 +157,14 @@ export class EngineSync {
   }
 
   /** Resolves with whether the endpoint was taken over. Never rejects. */
-  async #follow(network: HeldNetwork, seen: ListedEndpoint): Promise<boolean> {
+  async #follow(network: HeldNetwork, seen: ListedEndpoint, isOwned: boolean): Promise<boolean> {
     const { ledger, names, attachments, log } = this.#ports;
     const known = ledger.endpoint(seen.endpointId) !== undefined;
     try {
       if (!known) await this.#adopt(network, seen);
       const held = ledger.endpoint(seen.endpointId);
       if (held?.joined !== true) return false;
+      if (known && !isOwned) await attachments.lease(held, network);
       const renamed = seen.containerName.toLowerCase() !== held.names[0];
       if (held.containerId === "" || renamed || this.#inherited.has(held)) {
         await names.refresh(containerRef(seen), TIMES.engineCallMs);
@@ -186,6 +193,16 @@ export class EngineSync {
       sandboxKey: container.sandboxKey,
       containerId: container.id,
     });
+  }
+
+  /** Pools that the engine was given long ago and has no network of. */
+  async #closeUnused(all: readonly DockerNetwork[]): Promise<void> {
+    const { pools, networks, log } = this.#ports;
+    for (const { subnet, fresh } of pools.all()) {
+      if (fresh || all.some(({ subnets }) => subnets.includes(subnet))) continue;
+      log.info({ subnet }, "closed a pool that no network uses");
+      await networks.close(subnet);
+    }
   }
 
   /** Addresses that were given and never came back, or whose release got lost. */

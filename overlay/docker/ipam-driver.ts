@@ -3,7 +3,8 @@
  *
  * Laws: a pool that this engine holds is refused when it is asked for again, because the engine
  * would otherwise ask for ever (measured: a thousand times a second) when it dislikes the answer;
- * an address is released however often and in whatever state Docker says so.
+ * an address is released however often Docker says so, but never under a container that the engine
+ * still lists.
  */
 import {
   addressWithin,
@@ -17,14 +18,16 @@ import {
   asTsweaveError,
   type Clock,
   LIMITS,
+  type Log,
   type Random,
   TIMES,
   TsweaveError,
 } from "../../mesh/index.ts";
-import type { HeldNetwork, Ledger } from "../ledger.ts";
+import type { HeldEndpoint, HeldNetwork, Ledger } from "../ledger.ts";
 import type { Attachments } from "./attachments.ts";
 import { within } from "./deadline.ts";
 import { type Grants, grantKey, isGrantKey } from "./grants.ts";
+import type { HeldPools } from "./held-pools.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
 import { DRIVER, type Networks } from "./networks.ts";
 import { type Pool, parsePoolId, poolId, readPool } from "./pool-id.ts";
@@ -44,17 +47,17 @@ export interface IpamPorts {
   readonly networks: Networks;
   readonly attachments: Attachments;
   readonly grants: Grants;
+  readonly pools: HeldPools;
   readonly queue: KeyedQueue;
   readonly engine: DockerEngine;
   readonly addresses: AddressBook;
   readonly clock: Clock;
   readonly random: Random;
+  readonly log: Log;
 }
 
 export class IpamDriver {
   readonly #ports: IpamPorts;
-  /** Subnet → when the engine was given it. BOUNDED: networksMax, checked before a grant. */
-  readonly #heldMs = new Map<string, number>();
 
   constructor(ports: IpamPorts) {
     this.#ports = ports;
@@ -66,7 +69,7 @@ export class IpamDriver {
     return await this.#ports.queue.run("pools", async () => {
       await this.#refuseHeld(pool.subnet);
       const { gateway } = await this.#ports.addresses.openPool(text);
-      this.#heldMs.set(text, this.#ports.clock.nowMs());
+      this.#ports.pools.given(text);
       const data = { [GATEWAY_TYPE]: `${gateway}/${prefix}` };
       return { PoolID: poolId(pool), Pool: text, Data: data };
     });
@@ -74,7 +77,7 @@ export class IpamDriver {
 
   async releasePool(id: string): Promise<object> {
     const { subnet } = parsePoolId(id);
-    this.#heldMs.delete(subnet.text);
+    this.#ports.pools.settled(subnet.text);
     await this.#ports.addresses.closePool(subnet.text);
     return {};
   }
@@ -89,13 +92,17 @@ export class IpamDriver {
   }
 
   async releaseAddress(request: ReleaseAddress): Promise<object> {
-    const { ledger, attachments, addresses, grants } = this.#ports;
+    const { ledger, attachments, addresses, grants, log } = this.#ports;
     const { subnet } = parsePoolId(request.poolId);
     const ip = inside(subnet, request.address);
     const networks = ledger.networks().filter((network) => network.subnet === subnet.text);
     if (networks.some((network) => network.gateway === ip)) return {};
     for (const endpoint of networks.flatMap(({ id }) => ledger.endpointsOf(id))) {
       if (endpoint.ip !== ip) continue;
+      if (endpoint.joined && (await this.#mayRun(endpoint))) {
+        log.warn({ endpoint: endpoint.id, ip }, "not released: the engine may still run it");
+        return {};
+      }
       await attachments.remove({ networkId: endpoint.networkId, endpointId: endpoint.id });
     }
     grants.settled(subnet.text, ip);
@@ -103,24 +110,14 @@ export class IpamDriver {
     return {};
   }
 
-  /** The subnet became a network: from now on explicit addresses are containers'. */
-  poolUsed(subnet: string): void {
-    this.#heldMs.delete(subnet);
-  }
-
-  /** Subnets whose pools the engine was given and no network was made of yet. */
-  heldPools(): readonly string[] {
-    return [...this.#heldMs.keys()];
-  }
-
   async #give(pool: Pool, ip: string, isGateway: boolean, gateway: string): Promise<string> {
-    const { addresses, random, grants } = this.#ports;
+    const { addresses, random, grants, pools } = this.#ports;
     const { text } = pool.subnet;
     if (isGateway) {
       if (ip === "" || ip === gateway) return gateway;
       return (await addresses.openPool(text, ip)).gateway;
     }
-    if (ip !== "" && this.#heldMs.has(text)) {
+    if (ip !== "" && pools.has(text)) {
       // Before CreateNetwork only --aux-address asks for addresses; every host may name the same.
       await addresses.reserve(text, ip);
       return ip;
@@ -149,7 +146,7 @@ export class IpamDriver {
   }
 
   async #freed(subnet: string, ip: string): Promise<boolean> {
-    const { ledger, addresses, attachments, grants, engine, clock } = this.#ports;
+    const { ledger, addresses, attachments, grants } = this.#ports;
     const lease = addresses.leases(subnet).find((held) => held.ip === ip);
     if (lease === undefined || !isGrantKey(lease.key)) return false;
     const network = ledger.networks().find((held) => held.subnet === subnet);
@@ -159,26 +156,31 @@ export class IpamDriver {
       await addresses.release(subnet, ip);
       return true;
     }
-    const asked = engine.network(network.id, TIMES.engineAskMs);
-    const told = await within(clock, "address holder", TIMES.engineAskMs, asked).catch(
-      () => undefined,
+    return holder.joined && !(await this.#mayRun(holder)) && (await attachments.release(holder));
+  }
+
+  /** False only when the engine says that it does not have the endpoint. */
+  async #mayRun(endpoint: HeldEndpoint): Promise<boolean> {
+    const { engine, clock } = this.#ports;
+    const asked = engine.network(endpoint.networkId, TIMES.engineAskMs);
+    const answer = within(clock, "address holder", TIMES.engineAskMs, asked);
+    return await answer.then(
+      (told) => told?.endpoints.some((one) => one.endpointId === endpoint.id) ?? false,
+      () => true,
     );
-    const listed = told?.endpoints.some((endpoint) => endpoint.endpointId === holder.id) ?? true;
-    return !listed && holder.joined && (await attachments.release(holder));
   }
 
   /** @throws TsweaveError POOL_CONFLICT when this engine holds a pool that shares an address. */
   async #refuseHeld(subnet: Cidr): Promise<void> {
-    const { networks, clock } = this.#ports;
+    const { networks, pools } = this.#ports;
     const holder = networks.overlapping(subnet);
     if (holder !== undefined) await this.#dropIfGone(holder, subnet);
-    for (const [text, sinceMs] of this.#heldMs) {
+    for (const { subnet: text, fresh } of pools.all()) {
       if (!overlaps(parseCidr(text), subnet)) continue;
-      const fresh = clock.nowMs() - sinceMs < TIMES.engineInFlightMs;
       if (fresh || (await this.#usedByEngine(text))) throw conflict(subnet, `a network on ${text}`);
-      this.#heldMs.delete(text);
+      await networks.close(text);
     }
-    if (this.#heldMs.size >= LIMITS.networksMax) {
+    if (pools.count >= LIMITS.networksMax) {
       throw new TsweaveError("BAD_REQUEST", `more than ${LIMITS.networksMax} pools`);
     }
   }

@@ -9,7 +9,7 @@ import { parseCidr } from "../../ipalloc/index.ts";
 import { TsweaveError } from "../../mesh/index.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Attachments } from "./attachments.ts";
-import { GLOBAL_SPACE, type IpamDriver, LOCAL_SPACE } from "./ipam-driver.ts";
+import { GLOBAL_SPACE, LOCAL_SPACE } from "./ipam-driver.ts";
 import type { Networks } from "./networks.ts";
 import type { AddressBook } from "./ports.ts";
 import type { CreateEndpoint, CreateNetwork, EndpointRef, IpamData, Join } from "./schema.ts";
@@ -21,20 +21,17 @@ export class NetworkDriver {
   readonly #ledger: Ledger;
   readonly #networks: Networks;
   readonly #attachments: Attachments;
-  readonly #ipam: IpamDriver;
   readonly #addresses: AddressBook;
 
   constructor(ports: {
     readonly ledger: Ledger;
     readonly networks: Networks;
     readonly attachments: Attachments;
-    readonly ipam: IpamDriver;
     readonly addresses: AddressBook;
   }) {
     this.#ledger = ports.ledger;
     this.#networks = ports.networks;
     this.#attachments = ports.attachments;
-    this.#ipam = ports.ipam;
     this.#addresses = ports.addresses;
   }
 
@@ -54,6 +51,8 @@ export class NetworkDriver {
     const subnet = parseCidr(data.pool).text;
     const asked = data.gateway.split("/")[0] ?? "";
     const { gateway } = await this.#addresses.openPool(subnet, ...(asked === "" ? [] : [asked]));
+    const auxiliary = data.auxiliary.map((address) => address.split("/")[0] ?? "");
+    for (const ip of auxiliary) await this.#addresses.reserve(subnet, ip);
     await this.#networks.hold({
       id: request.networkId,
       name: "",
@@ -64,9 +63,8 @@ export class NetworkDriver {
       internal: request.internal,
       ipRange: "",
       underlayMtuBytes: request.underlayMtuBytes,
-      auxiliary: data.auxiliary.map((address) => address.split("/")[0] ?? ""),
+      auxiliary,
     });
-    this.#ipam.poolUsed(subnet);
     return {};
   }
 

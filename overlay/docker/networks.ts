@@ -9,6 +9,8 @@ import { type Clock, type Log, messageOf, TIMES, TsweaveError } from "../../mesh
 import type { HeldNetwork, Ledger } from "../ledger.ts";
 import { within } from "./deadline.ts";
 import { Departed } from "./departed.ts";
+import { isGrantKey } from "./grants.ts";
+import type { HeldPools } from "./held-pools.ts";
 import { MTU_OPTION, readMtu } from "./options.ts";
 import type {
   AddressBook,
@@ -25,6 +27,7 @@ export interface NetworksPorts {
   readonly ledger: Ledger;
   readonly engine: DockerEngine;
   readonly addresses: AddressBook;
+  readonly pools: HeldPools;
   readonly datapath: Datapath;
   readonly publisher: Publisher;
   readonly plan: NetworkPlan;
@@ -54,6 +57,7 @@ export class Networks {
     const name = network.name === "" && isDefault ? this.#default.name : network.name;
     const held = name === "" ? network : this.#placed(network, name);
     await this.#ports.ledger.putNetwork(held);
+    this.#ports.pools.settled(network.subnet);
     this.#announce(held);
     return held;
   }
@@ -89,8 +93,7 @@ export class Networks {
     if (this.#departed.has(told.id)) return undefined;
     const [subnet] = told.subnets;
     if (subnet === undefined) return undefined;
-    const { gateway } = await this.#ports.addresses.openPool(subnet);
-    for (const ip of told.auxiliary) await this.#ports.addresses.reserve(subnet, ip);
+    const { gateway } = await this.#open(subnet, told);
     this.#ports.log.info({ network: told.name, subnet }, "took over a network of the engine");
     return await this.hold({
       id: told.id,
@@ -134,7 +137,16 @@ export class Networks {
     const shared = ledger.networks().some((other) => other.subnet === held.subnet);
     if (shared) return;
     for (const ip of held.auxiliary) await addresses.release(held.subnet, ip);
-    await addresses.closePool(held.subnet);
+    await this.close(held.subnet);
+  }
+
+  /** Closes the pool of a subnet without a network, and takes back what was given out of it. */
+  async close(subnet: string): Promise<void> {
+    const { addresses, pools } = this.#ports;
+    pools.settled(subnet);
+    const given = addresses.leases(subnet).filter(({ key }) => isGrantKey(key));
+    for (const { ip } of given) await addresses.release(subnet, ip);
+    await addresses.closePool(subnet);
   }
 
   /** The held network that shares an address with a subnet. */
@@ -145,16 +157,31 @@ export class Networks {
 
   /** Publishes and prepares what an earlier life of the daemon held; asks nobody. */
   async restore(): Promise<void> {
-    const { ledger, addresses, log } = this.#ports;
+    const { ledger, addresses, pools, log } = this.#ports;
+    const used = new Set(ledger.networks().map(({ subnet }) => subnet));
+    for (const subnet of addresses.pools()) if (!used.has(subnet)) pools.given(subnet);
     for (const network of ledger.networks()) {
       try {
-        await addresses.openPool(network.subnet);
+        await this.#open(network.subnet, network);
         if (network.name !== "") await this.hold(this.#placed(network, network.name));
       } catch (error) {
         log.warn({ network: network.name, reason: messageOf(error) }, "network as it was before");
         this.#announce(network);
       }
     }
+  }
+
+  /** Opens a pool with the user's own gateway and addresses, where there are such. */
+  async #open(
+    subnet: string,
+    own: Pick<HeldNetwork, "gateway" | "auxiliary">,
+  ): Promise<{ readonly gateway: string }> {
+    const { addresses } = this.#ports;
+    const opened = await (own.gateway === ""
+      ? addresses.openPool(subnet)
+      : addresses.openPool(subnet, own.gateway));
+    for (const ip of own.auxiliary) await addresses.reserve(subnet, ip);
+    return opened;
   }
 
   async #ask(id: string): Promise<HeldNetwork | undefined> {

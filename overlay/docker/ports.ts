@@ -12,6 +12,8 @@ export interface HeldAddress {
   readonly ip: string;
   /** What the caller named the holder at allocate, claim or adopt. */
   readonly key: string;
+  /** False for an adopted address that another peer owns: `claim` asks it again. */
+  readonly owned: boolean;
 }
 
 /** The addresses of this host. Subnets are canonical CIDR text, addresses plain IPv4 text. */
@@ -26,15 +28,28 @@ export interface AddressBook {
     key: string,
     options: { readonly within?: string | undefined },
   ): Promise<string>;
-  /** Exactly this address. @throws TsweaveError ADDRESS_TAKEN. */
-  claim(subnet: string, key: string, ip: string): Promise<void>;
-  /** Registers an address that a running container already has, come what may. */
+  /**
+   * Exactly this address; a repetition with its key is fine. A mesh that is being founded is waited
+   * for, `deadlineMs` if given. @throws TsweaveError ADDRESS_TAKEN, NO_ADDRESS, NOT_FOUNDED.
+   */
+  claim(
+    subnet: string,
+    key: string,
+    ip: string,
+    options?: { readonly deadlineMs: number },
+  ): Promise<void>;
+  /**
+   * Files an address that a running container already has, whoever owns it, asking nobody.
+   * @throws TsweaveError ADDRESS_TAKEN when this host has it filed under another key.
+   */
   adopt(subnet: string, key: string, ip: string): Promise<void>;
   /** Keeps an address of the user's own from being given out on this host. Idempotent. */
   reserve(subnet: string, ip: string): Promise<void>;
   /** Ends a lease or a reservation; unknown addresses change nothing. */
   release(subnet: string, ip: string): Promise<void>;
   leases(subnet: string): readonly HeldAddress[];
+  /** Subnets of the pools that are open. */
+  pools(): readonly string[];
 }
 
 /** The kernel side. It reads networks and endpoints from the ledger before it is called. */
@@ -103,6 +118,8 @@ export interface NetworkPlan {
 export interface DockerNetwork extends EngineNetwork {
   /** `--ip-range`, empty where none was given. */
   readonly ipRange: string;
+  /** `--gateway`, empty where none was given. */
+  readonly gateway: string;
   /** `--aux-address` values. */
   readonly auxiliary: readonly string[];
   readonly endpoints: readonly (EngineEndpoint & { readonly mac: string })[];

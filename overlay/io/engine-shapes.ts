@@ -28,12 +28,18 @@ export function readNetwork(value: unknown): DockerNetwork {
     internal: flag(fields, "Internal"),
     subnets: configs.map((config) => text(config, "Subnet")),
     options: Object.fromEntries(textFields(object(fields, "Options"))),
-    ipRange: configs.map((config) => text(config, "IPRange")).find((range) => range !== "") ?? "",
+    ipRange: firstOf(configs, "IPRange"),
+    gateway: firstOf(configs, "Gateway").split("/")[0] ?? "",
     auxiliary: configs.flatMap((config) => [
       ...textFields(object(config, "AuxiliaryAddresses")).values(),
     ]),
     endpoints: readEndpoints(object(fields, "Containers")),
   };
+}
+
+/** A field of the first configuration that has it. */
+function firstOf(configs: readonly Fields[], name: string): string {
+  return configs.map((config) => text(config, name)).find((found) => found !== "") ?? "";
 }
 
 function readEndpoints(containers: Fields): DockerNetwork["endpoints"] {

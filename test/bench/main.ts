@@ -6,7 +6,7 @@ import { Cleanup } from "./lib/cleanup.ts";
 import { machineLine } from "./lib/machine.ts";
 import type { BenchOptions } from "./lib/options.ts";
 import { faultLines, renderSection, type Section } from "./lib/report.ts";
-import { writePart } from "./lib/results-file.ts";
+import { writeDrawings, writePart } from "./lib/results-file.ts";
 
 type Bench = (options: BenchOptions) => Promise<Section>;
 
@@ -16,10 +16,12 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   data: async () => (await import("./data/bench.ts")).benchData,
   kernel: async () => (await import("./kernel/bench.ts")).benchKernel,
   dns: async () => (await import("./dns/bench.ts")).benchDns,
+  ipalloc: async () => (await import("./ipalloc/bench.ts")).benchIpalloc,
+  sim: async () => (await import("./sim/bench.ts")).benchSim,
 };
 
 const USAGE = `usage: npm run bench -- [${Object.keys(BENCHES).join("|")}]… [--write] [--quick]
-                        [--engine swim,…]      (no name: all, one after the other)`;
+                        [--engine native,swim,native+key]  (no name: all)`;
 
 interface Arguments {
   readonly names: readonly string[];
@@ -30,7 +32,7 @@ interface Arguments {
 
 function readArguments(args: readonly string[]): Arguments {
   const names: string[] = [];
-  let [write, quick, engines] = [false, false, ["swim", "native"]];
+  let [write, quick, engines] = [false, false, ["swim", "native", "native+key"]];
   for (let at = 0; at < args.length; at++) {
     const arg = args[at] ?? "";
     if (arg === "--write") write = true;
@@ -58,7 +60,10 @@ async function runBench(name: string, { write, quick, engines }: Arguments): Pro
     if (section === undefined) return;
     const text = renderSection(section, `${about} · ${seconds()} s`);
     process.stdout.write(`${text}\n`);
-    if (write) writePart(name, text);
+    if (write) {
+      writePart(name, text);
+      writeDrawings(section.drawings ?? []);
+    }
     say(`${faultLines(section).length} figures worse or missed`);
   } finally {
     await cleanup.run();

@@ -9,7 +9,7 @@ import type {
   HostPort,
   MemberEvent,
   MemberState,
-  Membership,
+  MembershipEngine,
   PeerMeta,
   Streams,
 } from "../../mesh/index.ts";
@@ -21,6 +21,8 @@ export interface EngineUnderTest {
   readonly intervalMs: number;
   /** From suspicion to verdict, the longest. */
   readonly suspicionMs: number;
+  /** From the end of a process whose host refuses connections to verdict, the longest. */
+  readonly closedMs: number;
   /** Longest wait between retries of an unreached address. */
   readonly healMaxMs: number;
   create(
@@ -28,17 +30,17 @@ export interface EngineUnderTest {
     self: PeerMeta,
     targets: readonly HostPort[],
     streams: Pick<Streams, "probe">,
-  ): Membership;
+  ): MembershipEngine;
   /** What the engine cannot do, with the reason; those parts of the contract are skipped. */
   readonly lacks?: Partial<Record<Lack, string>>;
 }
 
 /** Parts of the contract that an engine may lack by name. */
-export type Lack = "closed port" | "lone accuser";
+export type Lack = "lone accuser";
 
 export interface Peer {
   readonly meta: PeerMeta;
-  readonly engine: Membership;
+  readonly engine: MembershipEngine;
   readonly events: MemberEvent[];
 }
 
@@ -83,7 +85,11 @@ export class Mesh {
       advertise: addressOf(changes.address ?? index),
     };
     const datagrams = this.network.datagrams(meta.advertise);
-    const engine = this.#engine.create(datagrams, meta, targets.map(addressOf), {
+    return await this.startAs(meta, datagrams, targets.map(addressOf));
+  }
+
+  async startAs(meta: PeerMeta, datagrams: Datagrams, targets: readonly HostPort[]): Promise<Peer> {
+    const engine = this.#engine.create(datagrams, meta, targets, {
       probe: async ({ host }) => (this.closed.has(host) ? "refused" : "silent"),
     });
     const peer: Peer = { meta, engine, events: [] };
@@ -116,8 +122,9 @@ export function stateAt(peer: Peer, other: Peer): MemberState | undefined {
   return peer.engine.members().find((member) => member.id === other.meta.id)?.state;
 }
 
-export function membershipContract(engine: EngineUnderTest): void {
-  const check: Check = (what, run, part) => {
+/** Runs each check on a mesh of its own, and stops what it started. */
+export function checker(engine: EngineUnderTest): Check {
+  return (what, run, part) => {
     const skip = part === undefined ? false : (engine.lacks?.[part] ?? false);
     test(`${engine.name}: ${what}`, { skip }, async () => {
       const mesh = new Mesh(engine);
@@ -128,6 +135,10 @@ export function membershipContract(engine: EngineUnderTest): void {
       }
     });
   };
+}
+
+export function membershipContract(engine: EngineUnderTest): void {
+  const check = checker(engine);
   checkJoins(check, engine);
   checkEnds(check, engine);
   checkPartition(check, engine);
@@ -145,7 +156,7 @@ function checkEvidence(check: Check, engine: EngineUnderTest): void {
     await sleep(10 * engine.intervalMs);
     mesh.closed.add(a.meta.advertise.host);
     await a.engine.stop();
-    await until("dead", 3 * engine.intervalMs, () => mesh.allSee([b, ...rest], "dead", [a]));
+    await until("dead", engine.closedMs, () => mesh.allSee([b, ...rest], "dead", [a]));
     const evidence = (peer: Peer) => peer.engine.members().find(({ id }) => id === a.meta.id);
     assert.ok([b, ...rest].every((peer) => evidence(peer)?.evidence === "refused"));
     await b.engine.stop();
@@ -153,7 +164,7 @@ function checkEvidence(check: Check, engine: EngineUnderTest): void {
     const silent = rest[0]?.engine.members().find(({ id }) => id === b.meta.id);
     assert.equal(silent?.evidence, "silent");
   };
-  check(closed, closing, "closed port");
+  check(closed, closing);
 
   const alone = "a peer that alone hears nobody buries nobody while a small cut would be over";
   const deafened = async (mesh: Mesh): Promise<void> => {
@@ -266,6 +277,27 @@ function checkLives(check: Check, engine: EngineUnderTest): void {
     assert.ok(!a.events.some((event) => event.type === "dead"));
   });
 
+  check("quick restarts whose last packets come late are no clones", async (mesh) => {
+    const [a, b, first] = await mesh.joined(3);
+    assert.ok(a && b && first);
+    let life = first;
+    for (const incarnation of [2, 3, 4]) {
+      const last: [HostPort, Uint8Array][] = [];
+      mesh.network.tap = (from, to, packet) => {
+        const isIts = from.host === life.meta.advertise.host;
+        if (isIts && to.host !== from.host) last.push([to, Uint8Array.from(packet)]);
+      };
+      await life.engine.leave();
+      await life.engine.stop();
+      mesh.network.tap = undefined;
+      life = await mesh.start(3, [1], { incarnation });
+      await until("back", 3000, () => mesh.allSee([a, b, life], "alive"));
+      for (const [to, packet] of last) mesh.network.inject(life.meta.advertise, to, packet);
+      await sleep(700);
+    }
+    for (const { engine } of [a, b, life]) assert.deepEqual(engine.problems(), []);
+  });
+
   check("a peer that moves to another address leaves no ghost", async (mesh) => {
     const [a, b, c] = await mesh.joined(3);
     assert.ok(a && b && c);
@@ -285,7 +317,7 @@ function checkLives(check: Check, engine: EngineUnderTest): void {
 
 const sameId = (event: MemberEvent) => (peer: Peer) => peer.meta.id === event.member.id;
 
-type Check = (what: string, run: (mesh: Mesh) => Promise<void>, part?: Lack) => void;
+export type Check = (what: string, run: (mesh: Mesh) => Promise<void>, part?: Lack) => void;
 
 function checkJoins(check: Check, { intervalMs, healMaxMs }: EngineUnderTest): void {
   check("five peers started together join", async (mesh) => {

@@ -91,6 +91,7 @@ export class FakeEngine implements DockerEngine {
       subnets: [],
       options: {},
       ipRange: "",
+      gateway: "",
       auxiliary: [],
       endpoints: [],
       ...network,

@@ -205,6 +205,7 @@ function vxlanOf(step: Extract<Step, { kind: "vxlan-add" }>) {
     l2miss: true,
     l3miss: true,
     foreignSocket: true,
+    underlay: step.underlay,
   };
 }
 

@@ -12,11 +12,15 @@ const name = (at: HostPort): string => `${at.host}:${at.port}`;
 export class LiveNetwork {
   /** Share of datagrams lost. */
   loss = 0;
+  /** One way. */
+  delayMs = 0;
   sentPackets = 0;
   sentBytes = 0;
   largestBytes = 0;
   /** Hosts by group; packets pass only within a group. Unlisted hosts are in group 0. */
   readonly groups = new Map<string, number>();
+  /** Ordered pairs "from>to" that nothing passes. */
+  readonly cuts = new Set<string>();
   /** Every packet sent, when set. */
   tap: ((from: HostPort, to: HostPort, packet: Uint8Array) => void) | undefined;
   readonly #random: SeededRandom;
@@ -50,7 +54,13 @@ export class LiveNetwork {
     });
   }
 
+  /** Cuts two hosts off from one another, and from nobody else. */
+  cut(one: string, other: string): void {
+    this.cuts.add(`${one}>${other}`).add(`${other}>${one}`);
+  }
+
   heal(): void {
+    this.cuts.clear();
     this.groups.clear();
   }
 
@@ -61,7 +71,10 @@ export class LiveNetwork {
     this.tap?.(from, to, packet);
     if (this.#random.chance(this.loss)) return;
     if ((this.groups.get(from.host) ?? 0) !== (this.groups.get(to.host) ?? 0)) return;
+    if (this.cuts.has(`${from.host}>${to.host}`)) return;
     const copy = Uint8Array.from(packet);
-    setImmediate(() => this.#receivers.get(name(to))?.(from, copy));
+    const arrive = () => this.#receivers.get(name(to))?.(from, copy);
+    if (this.delayMs > 0) setTimeout(arrive, this.delayMs);
+    else setImmediate(arrive);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Datagrams and Streams between peers of one process, in virtual time, with loss, duplication,
- * reordering, delay, pauses and one-way cuts decided by a seed; counts bytes, and keeps the last
- * packets for the picture of a failure.
+ * reordering, delay, slow hosts, pauses and one-way cuts decided by a seed; counts bytes, notes the
+ * largest packet, and keeps the last ones for the picture of a failure.
  */
 import {
   type Cancel,
@@ -27,6 +27,9 @@ export interface Sent {
   readonly lost: boolean;
 }
 
+const HELD_BACK_MS = 500;
+/** One in ten of them strays for so much longer. */
+const STRAY_FACTOR = 20;
 /** Bytes of headers below ours that each datagram costs: IPv4 and UDP. */
 const HEADER_BYTES = 28;
 
@@ -36,19 +39,26 @@ export class MemoryNetwork {
   /** Share of datagrams lost, and of those delivered twice. */
   loss = 0;
   duplication = 0;
+  /** Share of datagrams held back, most for up to HELD_BACK_MS, so that later ones overtake them. */
+  reorder = 0;
   delayMsMin = 0;
   delayMsMax = 3;
+  /** By host: how much longer at most whatever it sends or gets takes. */
+  readonly slowMs = new Map<string, number>();
   /** Ordered pairs "from>to" that nothing passes. */
   readonly cuts = new Set<string>();
   /** Hosts whose processes stand still: what reaches them waits until they go on. */
   readonly paused = new Set<string>();
   sentPackets = 0;
+  largestDatagram = 0;
+  largestFrame = 0;
   /** By host: bytes of datagrams with their headers, and of stream frames. */
   readonly datagramBytes = new Map<string, number>();
   readonly streamBytes = new Map<string, number>();
   /** How many of the last packets are kept. */
   traceMax = 0;
   readonly trace: Sent[] = [];
+  readonly #refusing = new Set<string>();
   readonly #clock: VirtualClock;
   readonly #random: SeededRandom;
   readonly #receivers = new Map<string, Receive>();
@@ -71,8 +81,24 @@ export class MemoryNetwork {
     }
   }
 
+  /** A wall between two hosts that answers connections with a refusal. */
+  refuse(one: string, other: string): void {
+    this.partition([one], [other]);
+    this.#refusing.add(`${one}>${other}`).add(`${other}>${one}`);
+  }
+
   heal(): void {
+    this.#refusing.clear();
     this.cuts.clear();
+  }
+
+  /** No loss, no duplicates, no delay to speak of, and no slow hosts. */
+  calm(): void {
+    this.loss = 0;
+    this.duplication = 0;
+    this.reorder = 0;
+    this.delayMsMax = 3;
+    this.slowMs.clear();
   }
 
   /** A paused host goes on: what waited for it is delivered now, in order. */
@@ -87,6 +113,7 @@ export class MemoryNetwork {
       local,
       send: (to, packet) => {
         this.sentPackets += 1;
+        this.largestDatagram = Math.max(this.largestDatagram, packet.length);
         count(this.datagramBytes, local.host, packet.length + HEADER_BYTES);
         const copies = this.#random.chance(this.duplication) ? 2 : 1;
         for (let copy = 0; copy < copies; copy += 1) this.#deliver(local, to, packet);
@@ -107,6 +134,7 @@ export class MemoryNetwork {
     return {
       request: async (to, frame, deadlineMs) => await this.#request(local, to, frame, deadlineMs),
       probe: async (to): Promise<Reachability> => {
+        if (this.#refusing.has(`${local.host}>${to.host}`)) return "refused";
         if (!this.passes(local.host, to.host) || !this.passes(to.host, local.host)) return "silent";
         return this.#servers.has(name(to)) ? "open" : "refused";
       },
@@ -140,17 +168,26 @@ export class MemoryNetwork {
     return (this.datagramBytes.get(host) ?? 0) + (this.streamBytes.get(host) ?? 0);
   }
 
-  #delayMs(): number {
+  #delayMs(from: HostPort, to: HostPort): number {
     const spanMs = this.delayMsMax - this.delayMsMin;
-    return this.delayMsMin + this.#random.below(spanMs * 1000) / 1000;
+    const delayMs = this.delayMsMin + this.#random.below(spanMs * 1000) / 1000;
+    if (this.slowMs.size === 0) return delayMs;
+    const slowMs = Math.max(this.slowMs.get(from.host) ?? 0, this.slowMs.get(to.host) ?? 0);
+    return delayMs + this.#random.below(slowMs + 1);
+  }
+
+  #heldBackMs(): number {
+    if (this.reorder === 0 || !this.#random.chance(this.reorder)) return 0;
+    return this.#random.below(HELD_BACK_MS) * (this.#random.chance(0.1) ? STRAY_FACTOR : 1);
   }
 
   #deliver(from: HostPort, to: HostPort, packet: Uint8Array): void {
     const lost = this.#random.chance(this.loss) || !this.passes(from.host, to.host);
-    const copy = Uint8Array.from(packet);
+    if (lost && this.traceMax === 0) return;
+    const copy = new Uint8Array(packet);
     this.#note(from, to, "datagram", copy, lost);
     if (lost) return;
-    this.#clock.timer("datagram", this.#delayMs(), () => {
+    this.#clock.timer("datagram", this.#delayMs(from, to) + this.#heldBackMs(), () => {
       this.#arrive(to.host, () => {
         if (this.passes(from.host, to.host)) this.#receivers.get(name(to))?.(from, copy);
       });
@@ -173,12 +210,13 @@ export class MemoryNetwork {
     frame: Uint8Array,
     deadlineMs: number,
   ): Promise<Uint8Array> {
-    const copy = Uint8Array.from(frame);
+    const copy = new Uint8Array(frame);
     const answer = this.#attempt(from, to, copy, deadlineMs);
     let cancel: Cancel = () => undefined;
     const late = new Promise<never>((_, reject) => {
-      const error = new TsweaveError("TIMED_OUT", `${name(to)} did not answer`);
-      cancel = this.#clock.timer("stream-timeout", deadlineMs, () => reject(error));
+      cancel = this.#clock.timer("stream-timeout", deadlineMs, () => {
+        reject(new TsweaveError("TIMED_OUT", `${name(to)} did not answer`));
+      });
     });
     return await Promise.race([answer, late]).finally(() => cancel());
   }
@@ -192,7 +230,7 @@ export class MemoryNetwork {
     await this.#travel(from, to, deadlineMs, "request", frame);
     const serve = this.#servers.get(name(to));
     if (serve === undefined) throw new TsweaveError("PEER_UNREACHABLE", `${name(to)} refused`);
-    const answer = Uint8Array.from(await serve(from, frame));
+    const answer = new Uint8Array(await serve(from, frame));
     await this.#travel(to, from, deadlineMs, "answer", answer);
     return answer;
   }
@@ -207,9 +245,10 @@ export class MemoryNetwork {
     // A connection needs both directions.
     const open = this.passes(from.host, to.host) && this.passes(to.host, from.host);
     this.#note(from, to, kind, frame, !open);
+    this.largestFrame = Math.max(this.largestFrame, frame.length);
     count(this.streamBytes, from.host, frame.length);
     await new Promise<void>((resolve) => {
-      const delayMs = open ? this.#delayMs() : 2 * deadlineMs;
+      const delayMs = open ? this.#delayMs(from, to) : 2 * deadlineMs;
       this.#clock.timer("stream", delayMs, () => this.#arrive(to.host, resolve));
     });
   }

@@ -1,11 +1,18 @@
 /** A Store in memory whose contents survive a simulated crash of the code that uses it. */
-import type { Store } from "../../mesh/index.ts";
+import type { JournalDamage, Store } from "../../mesh/index.ts";
 
 export class MemoryStore implements Store {
   readonly snapshots = new Map<string, Uint8Array>();
   readonly journals = new Map<string, Uint8Array[]>();
   /** When set, every write rejects with it: a full or broken disk. */
   failure: Error | undefined;
+
+  /** What `damage` tells of any journal until it is rewritten. */
+  damaged: JournalDamage | undefined;
+
+  damage(): JournalDamage | undefined {
+    return this.damaged;
+  }
 
   async load(key: string): Promise<Uint8Array | undefined> {
     return this.snapshots.get(key);
@@ -29,6 +36,7 @@ export class MemoryStore implements Store {
 
   async rewrite(key: string, records: readonly Uint8Array[]): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
+    this.damaged = undefined;
     this.journals.set(
       key,
       records.map((record) => Uint8Array.from(record)),

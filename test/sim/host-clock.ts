@@ -9,6 +9,7 @@ export class HostClock implements Clock {
   readonly #isPaused: () => boolean;
   #held: (() => void)[] = [];
   #alive = true;
+  #armed = 0;
   wallOffsetMs: number;
 
   constructor(world: Clock, isPaused: () => boolean, wallOffsetMs: number) {
@@ -29,14 +30,26 @@ export class HostClock implements Clock {
     let live = true;
     const run = () => {
       if (!live || !this.#alive) return;
-      if (this.#isPaused()) this.#held.push(run);
-      else fire();
+      if (this.#isPaused()) {
+        this.#held.push(run);
+        return;
+      }
+      live = false;
+      this.#armed -= 1;
+      fire();
     };
     const cancel = this.#world.timer(name, delayMs, run);
+    this.#armed += 1;
     return () => {
+      if (live) this.#armed -= 1;
       live = false;
       cancel();
     };
+  }
+
+  /** Timers that have yet to fire: what a process has under way is bounded. */
+  get armed(): number {
+    return this.#armed;
   }
 
   get alive(): boolean {

@@ -1,81 +1,103 @@
 /**
- * Planted mistakes: each breaks one rule of the tables, and a short swarm must notice. They show
- * that the checkers have teeth.
+ * Planted mistakes: each breaks one rule of the real source, and a short swarm must notice. The
+ * table in README.md says which seed did; UPDATE_MUTANTS=1 writes it anew.
  */
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
-import type { Delta } from "../../mesh/tables/messages.ts";
-import { OriginLog } from "../../mesh/tables/origin-log.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { MUTANTS, type Mutant } from "./mutants.ts";
+import { MutantWorkshop } from "./mutated.ts";
 import { swarmOptions } from "./sim-options.ts";
-import { SimFailure, simulate } from "./sim-run.ts";
+import { replayLine, type SimFailure } from "./sim-run.ts";
+import { runnerOf, shrink } from "./sim-shrink.ts";
 
-const SEEDS_MAX = 25;
+const README = fileURLToPath(new URL("./README.md", import.meta.url));
+const SEEDS_MAX = 40;
+const isUpdate = process.env.UPDATE_MUTANTS === "1";
 
-/** Plants a mistake while the first failing seed is looked for. */
-async function firstFailure(plant: () => void): Promise<SimFailure> {
-  const { apply, deltaFrom, whole } = OriginLog.prototype;
-  try {
-    plant();
-    for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
-      try {
-        await simulate(swarmOptions(seed));
-      } catch (error) {
-        if (error instanceof SimFailure) return error;
-        throw error;
-      }
-    }
-  } finally {
-    Object.assign(OriginLog.prototype, { apply, deltaFrom, whole });
-  }
-  return assert.fail(`${SEEDS_MAX} seeds did not notice`);
+interface Catch {
+  readonly seed: number;
+  readonly law: string;
 }
 
-type Apply = OriginLog["apply"];
-type DeltaFrom = OriginLog["deltaFrom"];
+/** The table as it stands: | name | mistake | seed | law |. */
+function recorded(): Map<string, Catch> {
+  const rows = readFileSync(README, "utf8").matchAll(
+    /^\| `([a-z-]+)` \| [^|]+ \| (\d+) \| ([a-z]+) \|$/gm,
+  );
+  return new Map(
+    [...rows].map(([, name = "", seed, law = ""]) => [name, { seed: Number(seed), law }]),
+  );
+}
 
-function plantApply(mutate: (log: OriginLog, delta: Delta) => Delta): void {
-  const right: Apply = OriginLog.prototype.apply;
-  OriginLog.prototype.apply = function (this: OriginLog, delta: Delta) {
-    return right.call(this, mutate(this, delta));
-  };
+function writeTable(caught: ReadonlyMap<string, Catch>): void {
+  const rows = MUTANTS.map(({ name, mistake }) => {
+    const { seed, law } = caught.get(name) ?? { seed: 0, law: "none" };
+    return `| \`${name}\` | ${mistake} | ${seed} | ${law} |`;
+  });
+  const table = ["| mutant | mistake | seed | law |", "|---|---|---|---|", ...rows].join("\n");
+  const text = readFileSync(README, "utf8");
+  const marks = /(<!-- mutants -->\n).*(<!-- end mutants -->)/s;
+  assert.match(text, marks, "README.md has lost the marks of its table");
+  writeFileSync(
+    README,
+    text.replace(marks, (_all, open, close) => `${open}${table}\n${close}`),
+  );
 }
 
 describe("mistakes that the simulation finds", () => {
-  it("a merge that ignores sequence numbers: the last to arrive wins", async () => {
-    const failure = await firstFailure(() =>
-      plantApply((log, delta) => ({
-        ...delta,
-        rows: delta.rows.map((row) => ({ ...row, seq: Math.max(row.seq, log.seq + 1) })),
-      })),
-    );
-    assert.match(failure.message, /replay: npm run sim -- --peers \d+ --seed \d+/);
-    assert.match(failure.message, /sequenceDiagram\n {2}h\d+-/);
+  const workshop = new MutantWorkshop();
+  const known = recorded();
+  const caught = new Map<string, Catch>();
+  after(() => {
+    workshop.close();
+    if (isUpdate) writeTable(caught);
   });
 
-  it("a tombstone dropped early without raising the floor", async () => {
-    const right: DeltaFrom = OriginLog.prototype.deltaFrom;
-    await firstFailure(() => {
-      OriginLog.prototype.deltaFrom = function (this: OriginLog, seq: number, bytesMax?: number) {
-        const delta = right.call(this, seq, bytesMax);
-        // Only the newest few removals are still known.
-        const rows = delta.rows.filter((row) => row.bytes !== null || row.seq > this.seq - 2);
-        return { ...delta, rows };
-      };
+  /** The first failing seed, the recorded one before all others. */
+  async function firstFailure(mutant: Mutant): Promise<SimFailure | undefined> {
+    const run = runnerOf(await workshop.simulator(mutant));
+    const seed = isUpdate ? undefined : known.get(mutant.name)?.seed;
+    const others = Array.from({ length: SEEDS_MAX }, (_, at) => at + 1);
+    for (const one of [...(seed === undefined ? [] : [seed]), ...others]) {
+      const failure = await run(swarmOptions(one));
+      if (failure !== undefined) return failure;
+    }
+    return undefined;
+  }
+
+  for (const mutant of MUTANTS) {
+    it(`${mutant.name}: ${mutant.mistake}`, async () => {
+      const failure = await firstFailure(mutant);
+      if (failure === undefined) return assert.fail(`${SEEDS_MAX} seeds did not notice`);
+      const found = { seed: failure.options.seed, law: failure.violation.law };
+      caught.set(mutant.name, found);
+      if (isUpdate) return;
+      const cure = "UPDATE_MUTANTS=1 node --import tsx --test test/sim/mutants.test.ts";
+      assert.deepEqual(found, known.get(mutant.name), `README.md says otherwise: ${cure}`);
     });
-  });
+  }
 
-  it("a push acknowledged without being applied", async () => {
-    let count = 0;
-    const failure = await firstFailure(() =>
-      plantApply((_log, delta) => {
-        count += 1;
-        return !delta.whole && count % 5 === 0 ? { ...delta, rows: [] } : delta;
-      }),
-    );
-    assert.match(failure.message, /it has not|differ|names of|h\d+/);
-  });
-
-  it("a whole log taken as if nothing were missing from it", async () => {
-    await firstFailure(() => plantApply((_log, delta) => ({ ...delta, whole: false, from: 0 })));
+  it("a failing life is shrunk to one that fails the same way, with a picture", async () => {
+    const mutant = MUTANTS.find(({ name }) => name === "journal-not-replayed");
+    assert.ok(mutant);
+    const simulate = await workshop.simulator(mutant);
+    const run = runnerOf(simulate);
+    let failure: SimFailure | undefined;
+    for (let seed = 1; (failure?.struck.length ?? 0) < 3 && seed <= SEEDS_MAX; seed += 1) {
+      failure = await run(swarmOptions(seed));
+    }
+    assert.ok(failure, "no seed with faults failed");
+    const { failure: small, runs } = await shrink(run, failure);
+    const [before, now] = [failure.options, small.options];
+    assert.ok(runs > 1);
+    assert.ok(now.peers <= before.peers && now.minutes <= before.minutes);
+    assert.ok(small.struck.length < failure.struck.length, `${small.struck.length} faults left`);
+    const again = await runnerOf(simulate, 1000)(now);
+    assert.equal(again?.violation.law, failure.violation.law);
+    assert.equal(again?.violation.message, small.violation.message);
+    assert.match(replayLine(now), /^npm run sim -- --peers \d+ --seed \d+ .*--only [\d,none]+/);
+    assert.match(again?.diagram ?? "", /sequenceDiagram\n {2}participant h0\n.* {2}h\d+-/s);
   });
 });

@@ -11,6 +11,7 @@ import { MemoryNetwork } from "../lib/memory-network.ts";
 import { QuietLog } from "../lib/quiet-log.ts";
 import { SeededRandom } from "../lib/seeded-random.ts";
 import { VirtualClock } from "../lib/virtual-clock.ts";
+import { HostClock } from "./host-clock.ts";
 
 /** Bytes of the envelope around each packet, which the memory network does not see. */
 const ENVELOPE_BYTES = 4;
@@ -19,6 +20,7 @@ export interface SimPeer {
   readonly meta: PeerMeta;
   readonly engine: MembershipEngine;
   readonly record: PeerRecord;
+  readonly clock: HostClock;
   /** Closes its port, as the end of a process does. */
   readonly close: () => void;
 }
@@ -55,12 +57,14 @@ export class NativeMesh {
     };
     const seed = this.random.u32();
     const streams = this.network.streams(meta.advertise);
+    const { host: own } = meta.advertise;
+    const clock = new HostClock(this.clock, () => this.network.paused.has(own), 0);
     const close = streams.onRequest(async (_from, frame) => frame);
     const engine = createNativeEngine(
       {
         datagrams: this.network.datagrams(meta.advertise),
         streams,
-        clock: this.clock,
+        clock,
         random: new SeededRandom(seed),
         log: this.log,
       },
@@ -69,7 +73,7 @@ export class NativeMesh {
     // An engine's first random number is its boot number.
     const boot = new SeededRandom(seed).u32();
     const record: PeerRecord = { meta, era: 0, boot, state: "alive", refutation: 0 };
-    const peer = { meta, engine, record, close };
+    const peer = { meta, engine, record, clock, close };
     engine.onEvent((event) => {
       if (event.type !== "dead") return;
       this.deaths.push({ atMs: this.clock.nowMs(), by: meta.id, event });
@@ -142,6 +146,18 @@ export class NativeMesh {
       .filter(({ event }) => event.member.id === victim.meta.id && event.member.evidence === how)
       .map(({ atMs }) => atMs - startMs)
       .sort((a, b) => a - b);
+  }
+
+  /** Holds a process still: its timers and what arrives for it. */
+  pause(peer: SimPeer): void {
+    this.network.paused.add(hostOf(peer));
+  }
+
+  /** Lets it go on: as in Node, timers that fell due come before packets that waited. */
+  resume(peer: SimPeer): void {
+    this.network.paused.delete(hostOf(peer));
+    peer.clock.resume();
+    this.network.resume(hostOf(peer));
   }
 
   /** Bytes sent by all together, with IPv4, UDP and envelope headers. */

@@ -3,44 +3,67 @@
  *
  * Law: truth is what runs on the hosts, never what a daemon believes.
  */
-import assert from "node:assert/strict";
-import { LIMITS, TABLES } from "../../mesh/index.ts";
+import { isDeepStrictEqual } from "node:util";
+import { encodeWire, LIMITS, TABLES, type WireValue } from "../../mesh/index.ts";
 import { rowKey, type SimPeer } from "./sim-peer.ts";
+import { lawful, Violation } from "./sim-violation.ts";
 import type { SimWorld } from "./sim-world.ts";
+
+/** What a seal adds to a datagram. */
+const SEAL_BYTES = 35;
+/** Timers that one process has armed, whatever the size of the mesh; and for each other peer. */
+const TIMERS_MAX = { own: 64, each: 16 };
 
 /**
  * After everything is healed and running, all must agree within this. The native engine's longest
  * suspicion, of a host that lost its disk just before, takes 15 s.
  */
 export function convergeMs(world: SimWorld): number {
-  return world.native ? 20_000 : 6000;
+  return world.judged ? 6000 : 20_000;
 }
 
 /** At each step. */
 export function checkStep(world: SimWorld): void {
-  if (world.failure !== undefined) throw world.failure;
+  if (world.failure !== undefined) throw world.failure.violation;
+  checkAddresses(world);
+  for (const { peer } of world.hosts) if (peer?.ready === true) checkPeer(world, peer);
+  const { largestDatagram, largestFrame } = world.network;
+  const room = LIMITS.datagramBytesMax - SEAL_BYTES;
+  lawful(largestDatagram <= room, "packets", `a datagram of ${largestDatagram} bytes`);
+  lawful(largestFrame <= LIMITS.streamFrameBytesMax, "packets", `a frame of ${largestFrame} bytes`);
+  const refused = world.lines.lines.find(
+    ({ level, message }) => level === "error" || message === "refused a tables message",
+  );
+  lawful(refused === undefined, "refused", `a peer logged ${JSON.stringify(refused)}`);
+}
+
+function checkAddresses(world: SimWorld): void {
   const users = new Map<string, string>();
+  const leases = new Map<string, string>();
   for (const { name, running, peer } of world.hosts) {
     for (const ip of running.keys()) {
-      assert.equal(users.get(ip), undefined, `${ip} runs at ${name} too`);
+      lawful(!users.has(ip), "address", `${ip} runs at ${name} and at ${users.get(ip)}`);
       users.set(ip, name);
     }
-    if (peer?.ready !== true) continue;
-    peer.assertTold();
-    const rows = TABLES.reduce((sum, table) => sum + peer.node.tables.rows(table).length, 0);
-    assert.ok(rows <= LIMITS.rowsPerOriginMax * world.hosts.length, "more rows than may be");
-  }
-  const leases = new Map<string, string>();
-  for (const { name, peer } of world.hosts) {
     for (const { ip } of peer?.ready === true ? peer.ipalloc.leases() : []) {
-      assert.equal(leases.get(ip), undefined, `${ip} leased at ${name} and ${leases.get(ip)}`);
+      lawful(!leases.has(ip), "address", `${ip} leased at ${name} and at ${leases.get(ip)}`);
       leases.set(ip, name);
     }
   }
-  const refused = world.lines.lines.find(
-    ({ level, message }) => level === "error" || message === "dropped a tables message",
-  );
-  assert.equal(refused, undefined, `a peer logged ${JSON.stringify(refused)}`);
+}
+
+function checkPeer(world: SimWorld, peer: SimPeer): void {
+  peer.assertTold();
+  const { name } = peer.meta;
+  const peers = world.hosts.length;
+  const lives = peer.membership.members().length;
+  const rows = TABLES.reduce((sum, table) => sum + peer.node.tables.rows(table).length, 0);
+  const rowsMax = LIMITS.rowsPerOriginMax * Math.max(peers, lives);
+  lawful(rows <= rowsMax, "bounds", `${name} holds ${rows} rows`, [name]);
+  lawful(lives <= LIMITS.peersMax, "bounds", `${name} knows ${lives} peers`, [name]);
+  const timersMax = TIMERS_MAX.own + TIMERS_MAX.each * peers;
+  const { armed } = peer.clock;
+  lawful(armed <= timersMax, "bounds", `${name} has ${armed} timers armed`, [name]);
 }
 
 /** Why the mesh has not settled yet, undefined when it has. */
@@ -65,32 +88,45 @@ export function checkSettled(world: SimWorld): void {
   if (first === undefined) return;
   const expected = image(first);
   for (const peer of peers) {
-    assert.deepEqual(image(peer), expected, `${peer.meta.name} and ${first.meta.name} differ`);
+    const { name } = peer.meta;
+    const isEqual = Buffer.compare(image(peer), expected) === 0;
+    lawful(isEqual, "equal", `${name} and ${first.meta.name} differ`, [name, first.meta.name]);
     for (const host of world.hosts) {
-      assert.deepEqual(rowsOf(peer, host.peer, "endpoints"), truth(host.running), host.name);
       const names = new Map([...host.names].map(([key, value]) => [key, String(value)]));
-      assert.deepEqual(rowsOf(peer, host.peer, "names"), truth(names), `names of ${host.name}`);
+      checkRows(peer, host.peer, "endpoints", host.running);
+      checkRows(peer, host.peer, "names", names);
     }
     const here = new Set(peers.map(({ meta }) => meta.id));
     for (const origin of new Set(peer.node.tables.rows("endpoints").map((row) => row.origin))) {
       const counts = peer.presence.namesCount(origin);
-      assert.equal(counts, here.has(origin), `names of ${origin} at ${peer.meta.name}`);
+      lawful(counts === here.has(origin), "truth", `names of ${origin} at ${name}: ${counts}`);
     }
   }
 }
 
-function image(peer: SimPeer): string[] {
+function image(peer: SimPeer): Uint8Array {
   const rows = TABLES.flatMap((table) => peer.node.tables.rows(table));
-  return rows.map((row) => `${rowKey(row)} ${JSON.stringify(row.value)}`).sort();
+  const items = rows.map((row): [string, WireValue] => [rowKey(row), row.value]);
+  return encodeWire(items.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function rowsOf(peer: SimPeer, origin: SimPeer | undefined, table: "endpoints" | "names") {
+/** What `peer` holds of what `origin` wrote is what runs there. */
+function checkRows(
+  peer: SimPeer,
+  origin: SimPeer | undefined,
+  table: "endpoints" | "names",
+  runs: ReadonlyMap<string, string>,
+): void {
   const rows = peer.node.tables.rows(table).filter((row) => row.origin === origin?.meta.id);
-  return rows
+  const held = rows
     .map(({ key, value }) => [key, String((value as unknown[])[table === "names" ? 0 : 1])])
     .sort();
-}
-
-function truth(rows: ReadonlyMap<string, string>): string[][] {
-  return [...rows].map(([key, value]) => [key, value]).sort();
+  const hosts = [peer.meta.name, origin?.meta.name ?? "nobody"];
+  if (isDeepStrictEqual(held, [...runs].sort())) return;
+  const [is, should] = [JSON.stringify(held), JSON.stringify([...runs].sort())];
+  throw new Violation(
+    "truth",
+    `${table} of ${hosts[1]} at ${hosts[0]}: ${is} not ${should}`,
+    hosts,
+  );
 }

@@ -1,23 +1,47 @@
-/** The last packets of a simulated mesh as a mermaid sequence, for whoever reads a failure. */
+/**
+ * The packets before a failure as a mermaid sequence, with what was done to the mesh between them,
+ * for whoever reads it: those of the hosts that it is about, idle ones left out.
+ */
 import { decodeWire, type WireValue } from "../../mesh/index.ts";
 import { readTablesMessage } from "../../mesh/tables/push.ts";
 import type { Sent } from "../lib/memory-network.ts";
+import type { Violation } from "./sim-violation.ts";
 import type { SimWorld } from "./sim-world.ts";
 
-const PACKETS_SHOWN = 40;
+const LINES_SHOWN = 40;
 /** Where a tables message may begin in a plain datagram. */
 const HEADER_BYTES_MAX = 24;
+/** A probe without news, and a digest: what an idle mesh sends. */
+const IDLE_BYTES_MAX = 40;
 
-/** Mermaid text: one line a packet, `-x` for a lost one. */
-export function sequenceDiagram(world: SimWorld): string {
+interface Line {
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** Mermaid text: one line a packet, `-x` for a lost one; empty when none was kept. */
+export function sequenceDiagram(world: SimWorld, { hosts }: Violation, untilMs: number): string {
+  if (world.network.traceMax === 0) return "";
   const names = new Map(world.hosts.map(({ advertise, name }) => [advertise.host, name]));
   const nameOf = (host: string) => names.get(host) ?? host;
-  const lines = world.network.trace.slice(-PACKETS_SHOWN).map((sent) => {
-    const arrow = sent.lost ? "-x" : "->>";
-    const at = sent.atMs.toFixed(1);
-    return `  ${nameOf(sent.from)}${arrow}${nameOf(sent.to)}: ${at} ms ${said(sent)}`;
+  const isAbout = ({ from, to, bytes, kind }: Sent): boolean => {
+    if (kind === "datagram" && bytes.length <= IDLE_BYTES_MAX) return false;
+    return hosts.length === 0 || hosts.includes(nameOf(from)) || hosts.includes(nameOf(to));
+  };
+  const sent = world.network.trace.filter((one) => one.atMs <= untilMs && isAbout(one));
+  const packets = sent.slice(-LINES_SHOWN).map((one): Line => {
+    const arrow = `${nameOf(one.from)}${one.lost ? "-x" : "->>"}${nameOf(one.to)}`;
+    return { atMs: one.atMs, text: `${arrow}: ${one.atMs.toFixed(1)} ms ${said(one)}` };
   });
-  return ["```mermaid", "sequenceDiagram", ...lines, "```"].join("\n");
+  const [first, last] = [world.hosts[0]?.name ?? "", world.hosts.at(-1)?.name ?? ""];
+  const notes = world.notes.map(({ atMs, text }): Line => {
+    const over = first === last ? first : `${first},${last}`;
+    return { atMs, text: `Note over ${over}: ${atMs.toFixed(1)} ms ${text}` };
+  });
+  const lines = [...notes, ...packets].sort((a, b) => a.atMs - b.atMs).slice(-LINES_SHOWN);
+  const who = world.hosts.map(({ name }) => `  participant ${name}`);
+  const body = lines.map(({ text }) => `  ${text}`);
+  return ["```mermaid", "sequenceDiagram", ...who, ...body, "```"].join("\n");
 }
 
 function said(sent: Sent): string {
@@ -33,7 +57,7 @@ function datagram(bytes: Uint8Array): string {
     const value = tryDecode(bytes.subarray(at));
     if (!Array.isArray(value)) continue;
     try {
-      const message = readTablesMessage(value, "0".repeat(32));
+      const message = readTablesMessage(value);
       if ("delta" in message) {
         const { from, to, rows } = message.delta;
         return `${message.type} (${from},${to}] ${rows.map(({ key }) => key).join(" ")}`;

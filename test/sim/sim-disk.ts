@@ -55,6 +55,7 @@ export class SimDisk {
     };
     return {
       load: (key) => durable.load(key),
+      damage: () => durable.damage(),
       records: (key) => durable.records(key),
       save: (key, bytes) => inOrder(key, () => durable.save(key, bytes)),
       append: (key, record) => inOrder(key, () => durable.append(key, record)),

@@ -13,6 +13,8 @@ export class SimHost {
   readonly running = new Map<string, string>();
   /** Rows that change in place, and what they must say. */
   readonly names = new Map<string, number>();
+  /** What the daemon held of others when it was told to stop, until the next one starts. */
+  kept: readonly string[] = [];
   wallOffsetMs = 0;
   clock: HostClock | undefined;
   peer: SimPeer | undefined;

@@ -1,23 +1,31 @@
 /** The command line of `npm run sim`. */
 import { parseArgs } from "node:util";
-import { FAULTS, type Fault, type SimOptions } from "./sim-run.ts";
+import { FAULTS, type Fault } from "./sim-faults.ts";
+import type { SimOptions } from "./sim-run.ts";
 
-export const USAGE = `npm run sim -- [--seed S | --seeds N] [--peers N] [--minutes M] …
+export const USAGE = `npm run sim -- [--seed S] [--seeds N] [--peers N] [--minutes M] …
 
-  --seed S       one seed; without it, seeds 1 to --seeds
-  --seeds N      how many seeds (100)
+  --seed S       this one seed; with --seeds, the first of so many
+  --seeds N      how many seeds, from 1 (100)
   --peers N      hosts of the mesh (3 to 6, by seed)
   --minutes M    virtual minutes before everything is healed (1)
-  --faults LIST  ${FAULTS.join(",")} (all)
+  --faults LIST  ${FAULTS.slice(0, 6).join(",")},
+                 ${FAULTS.slice(6).join(",")} (all)
+  --only LIST    of the faults of one seed, those of these steps; none: no fault at all
   --tight        bounds so low that small meshes relay and cut their logs (every second seed)
-  --native       the native membership engine instead of verdicts from what reaches what
-  --nightly      2000 seeds of 3 minutes
-  --measure      instead: what a row costs 20, 100 and 1000 peers, and 10 000 rows a late joiner
+  --judged       verdicts from what reaches what instead of the native engine's (every fifth seed)
+  --nightly      10 000 schedules of the merge laws, then 1000 seeds of 3 minutes
+  --measure      instead: what a row costs the tables alone, and 10 000 rows a late joiner
 
-A seed that fails prints what was found, how to replay it, and the last packets.`;
+A seed that fails is shrunk; printed are what was found, how to replay it, and its last packets.`;
+
+/** What `--nightly` runs. */
+const NIGHTLY = { seeds: 1000, minutes: 3, schedules: 10_000 };
 
 export interface Plan {
   readonly seeds: readonly number[];
+  /** Schedules of the merge laws to be run before. */
+  readonly schedules: number;
   readonly of: (seed: number) => SimOptions;
 }
 
@@ -29,7 +37,7 @@ export function swarmOptions(seed: number): SimOptions {
     minutes: 1,
     faults: FAULTS,
     tight: seed % 2 === 1,
-    native: false,
+    judged: seed % 5 === 0,
   };
 }
 
@@ -43,24 +51,31 @@ export function planOf(argv: readonly string[]): Plan {
       peers: { type: "string" },
       minutes: { type: "string" },
       faults: { type: "string" },
+      only: { type: "string" },
       tight: { type: "boolean" },
-      native: { type: "boolean" },
+      judged: { type: "boolean" },
       nightly: { type: "boolean" },
     },
   });
-  const { nightly = false, native = false } = values;
-  const count = numberOf("seeds", values.seeds) ?? (nightly ? 2000 : 100);
+  const usual = values.nightly ? NIGHTLY : { seeds: 100, minutes: 1, schedules: 0 };
   const seed = numberOf("seed", values.seed);
+  const seeds = numberOf("seeds", values.seeds);
+  const isReplay = seed !== undefined && seeds === undefined;
+  const count = isReplay ? 1 : (seeds ?? usual.seeds);
   const peers = numberOf("peers", values.peers);
-  const minutes = numberOf("minutes", values.minutes) ?? (nightly ? 3 : 1);
+  const minutes = numberOf("minutes", values.minutes) ?? usual.minutes;
   const faults = values.faults === undefined ? FAULTS : faultsOf(values.faults);
+  const only = values.only === undefined ? undefined : stepsOf(values.only);
   return {
-    seeds: seed === undefined ? Array.from({ length: count }, (_, i) => i + 1) : [seed],
+    seeds: Array.from({ length: count }, (_, at) => (seed ?? 1) + at),
+    schedules: usual.schedules,
     of: (one) => {
-      const usual = swarmOptions(one);
+      const swarm = swarmOptions(one);
       // A single seed is a replay: it has exactly what its line says.
-      const tight = values.tight ?? (seed === undefined && usual.tight);
-      return { ...usual, minutes, faults, tight, native, peers: peers ?? usual.peers };
+      const tight = values.tight ?? (!isReplay && swarm.tight);
+      const judged = values.judged ?? (!isReplay && swarm.judged);
+      const life = { ...swarm, minutes, faults, tight, judged, peers: peers ?? swarm.peers };
+      return only === undefined ? life : { ...life, only };
     },
   };
 }
@@ -70,6 +85,14 @@ function numberOf(flag: string, text: string | undefined): number | undefined {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new Error(`--${flag} ${text}: not a number above 0`);
+}
+
+function stepsOf(text: string): number[] {
+  if (text === "none") return [];
+  return text.split(",").map((word) => {
+    if (/^\d+$/.test(word)) return Number(word);
+    throw new Error(`--only ${word}: numbers of steps, or none`);
+  });
 }
 
 function faultsOf(text: string): Fault[] {

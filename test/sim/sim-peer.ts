@@ -2,13 +2,13 @@
  * One life of one daemon, whole but for Docker, kernel and DNS: mesh node, presence and addresses
  * over a simulated clock, network and disk. After a crash nothing of it acts any more.
  */
-import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { IpAlloc } from "../../ipalloc/index.ts";
 import {
   type Datagrams,
   type HostPort,
   type Log,
+  type Member,
   type Membership,
   nextIdentity,
   type PeerId,
@@ -27,8 +27,11 @@ import type { SeededRandom } from "../lib/seeded-random.ts";
 import type { VirtualClock } from "../lib/virtual-clock.ts";
 import { HostClock } from "./host-clock.ts";
 import type { SimHost } from "./sim-host.ts";
+import { lawful } from "./sim-violation.ts";
 
 export const POOL = "10.40.0.0/24";
+/** Tables in which the world writes each value once. */
+const ONCE: readonly string[] = ["endpoints", "names"];
 /** Longest write of a simulated disk. */
 const DISK_MS = 8;
 
@@ -37,8 +40,10 @@ export interface PeerWorld {
   readonly random: SeededRandom;
   readonly network: MemoryNetwork;
   readonly log: Log;
-  /** Whether peers run the native engine, or are told who is here. */
-  readonly native: boolean;
+  /** Whether peers are told who is here instead of running the native engine. */
+  readonly judged: boolean;
+  /** A peer's own engine gave a verdict of death. */
+  readonly died: (by: SimHost, member: Member) => void;
   /** What a checker found outside a step. */
   readonly found: (error: unknown) => void;
 }
@@ -52,10 +57,13 @@ export class SimPeer {
   readonly presence: Presence;
   readonly ipalloc: IpAlloc;
   readonly clock: HostClock;
+  readonly #world: PeerWorld;
   alive = true;
   ready = false;
   /** What watchers were told, folded: must equal the tables. */
   readonly #told = new Map<string, RowChange>();
+  /** Values that went. Each is written once in a life of its origin, so none comes back. */
+  readonly #gone = new Set<string>();
 
   static async open(world: PeerWorld, host: SimHost, declared: HostPort[]): Promise<SimPeer> {
     const isPaused = () => world.network.paused.has(host.advertise.host);
@@ -64,7 +72,7 @@ export class SimPeer {
     const store = host.disk.store(clock, world.random, DISK_MS);
     const identity = await nextIdentity({ store, clock, random: world.random });
     const meta = { ...identity, name: host.name, advertise: host.advertise };
-    const judged = world.native ? undefined : new FakeMembership(meta);
+    const judged = world.judged ? new FakeMembership(meta) : undefined;
     const { random, log } = world;
     const datagrams = mortal(world.network.datagrams(host.advertise), clock);
     const streams = mortalStreams(world.network.streams(host.advertise), clock);
@@ -94,6 +102,7 @@ export class SimPeer {
   }) {
     const { world, host, node, clock, meta } = parts;
     const { membership } = node;
+    this.#world = world;
     this.node = node;
     this.membership = membership;
     this.judged = parts.judged;
@@ -131,6 +140,9 @@ export class SimPeer {
     for (const [key, value] of host.names) this.putName(key, value);
     this.membership.onEvent((event) => {
       this.presence.membershipChanged(event);
+      if (event.type === "dead" && this.alive && this.judged === undefined) {
+        this.#world.died(host, event.member);
+      }
       if (this.alive) this.ipalloc.membershipChanged();
     });
     this.presence.start();
@@ -153,19 +165,33 @@ export class SimPeer {
     return Array.isArray(value) ? value[1] : undefined;
   }
 
+  /** The rows of others that it holds. */
+  othersRows(): string[] {
+    const rows = TABLES.flatMap((table) => this.node.tables.rows(table));
+    const others = rows.filter(({ origin }) => origin !== this.meta.id);
+    return others.map((row) => `${rowKey(row)} ${JSON.stringify(row.value)}`).sort();
+  }
+
   /** What the tables hold, as watchers were told: each net change once. */
   assertTold(): void {
     const rows = TABLES.flatMap((table) => this.node.tables.rows(table));
     const held = new Map(rows.map((row) => [rowKey(row), row.value]));
     const told = new Map([...this.#told].map(([key, row]) => [key, row.value]));
-    assert.ok(isDeepStrictEqual(told, held), `${this.meta.name}: watchers and tables differ`);
+    const { name } = this.meta;
+    lawful(isDeepStrictEqual(told, held), "told", `${name}: watchers and tables differ`, [name]);
   }
 
   #hear(change: RowChange): void {
     const key = rowKey(change);
     const before = this.#told.get(key)?.value;
     const isNews = !isDeepStrictEqual(before, change.value);
-    assert.ok(isNews, `${this.meta.name} was told nothing new of ${key}`);
+    const { name } = this.meta;
+    lawful(isNews, "told", `${name} was told nothing new of ${key}`, [name]);
+    if (ONCE.includes(change.table)) {
+      const isBack = this.#gone.has(`${key} ${JSON.stringify(change.value)}`);
+      lawful(!isBack, "gone", `${key} is back at ${name}: ${JSON.stringify(change.value)}`, [name]);
+      if (before !== undefined) this.#gone.add(`${key} ${JSON.stringify(before)}`);
+    }
     if (change.value === undefined) this.#told.delete(key);
     else this.#told.set(key, change);
   }

@@ -1,20 +1,16 @@
-/** One seeded life of a mesh: churn, faults, healing, and the checks on the way. */
-import { LIMITS, messageOf } from "../../mesh/index.ts";
+/**
+ * One seeded life of a mesh: churn, faults, healing, and the checks on the way.
+ *
+ * Law: each step draws from randomness of its own, so a life from which some faults are left out
+ * keeps all the others; that is what shrinking rests on.
+ */
+import { LIMITS } from "../../mesh/index.ts";
+import { SeededRandom } from "../lib/seeded-random.ts";
 import { checkSettled, checkStep, convergeMs, unsettled } from "./sim-checks.ts";
 import { sequenceDiagram } from "./sim-diagram.ts";
+import { FAULTS, type Fault, strike } from "./sim-faults.ts";
+import { asViolation, LAWS, lawful, type Violation } from "./sim-violation.ts";
 import { SimWorld } from "./sim-world.ts";
-
-export const FAULTS = [
-  "loss",
-  "partition",
-  "oneway",
-  "crash",
-  "restart",
-  "diskloss",
-  "pause",
-  "clockjump",
-] as const;
-export type Fault = (typeof FAULTS)[number];
 
 export interface SimOptions {
   readonly peers: number;
@@ -23,136 +19,152 @@ export interface SimOptions {
   readonly faults: readonly Fault[];
   /** Bounds so low that small meshes relay their pushes and cut their logs. */
   readonly tight: boolean;
-  /** The native membership engine instead of verdicts from what really reaches what. */
-  readonly native: boolean;
+  /** Verdicts from what really reaches what instead of the native engine's. */
+  readonly judged: boolean;
+  /** The steps whose faults strike; absent: all. */
+  readonly only?: readonly number[];
 }
-
-/** What `tight` sets. */
-const TIGHT = { directPeersMax: 2, tombstonesMax: 4 };
 
 export interface SimReport {
   readonly granted: number;
   readonly announced: number;
   readonly faults: number;
   readonly packets: number;
+  /** Verdicts of death, and how many of them were about somebody who ran and could be reached. */
+  readonly deaths: number;
+  readonly wrongDeaths: number;
   /** From the last repair until all agreed. */
   readonly convergedMs: number;
 }
 
+/** One fault that struck. */
+export interface Struck {
+  readonly step: number;
+  readonly atMs: number;
+  readonly fault: Fault;
+  readonly text: string;
+}
+
+/** What `tight` sets. */
+const TIGHT = { directPeersMax: 2, tombstonesMax: 4 };
 /** How often a step brings a fault. */
 const FAULT_SHARE = 0.15;
-const HOUR_MS = 3_600_000;
 /** Daemons start, cuts heal and founding is done before agreement is asked for. */
 const READY_MS = 60_000;
-const TRACE_PACKETS = 60;
 
 /** A failure with what is needed to see it again. */
 export class SimFailure extends Error {
-  constructor(options: SimOptions, world: SimWorld, cause: unknown) {
-    const { peers, seed, minutes, faults, tight, native } = options;
-    const switches = `${tight ? " --tight" : ""}${native ? " --native" : ""}`;
-    const life = `--peers ${peers} --seed ${seed} --minutes ${minutes}`;
-    const replay = `npm run sim -- ${life} --faults ${faults.join(",")}${switches}`;
-    const at = `seed ${seed} at ${Math.round(world.clock.nowMs())} ms: ${messageOf(cause)}`;
-    super(`${at}\nreplay: ${replay}\n\n${sequenceDiagram(world)}`, { cause });
+  readonly options: SimOptions;
+  readonly violation: Violation;
+  readonly atMs: number;
+  readonly struck: readonly Struck[];
+  /** Whether faults and churn were over, and agreement was waited for. */
+  readonly isHealing: boolean;
+  /** Mermaid text; empty unless packets were traced. */
+  readonly diagram: string;
+
+  constructor(options: SimOptions, life: Life, violation: Violation) {
+    const { world, struck } = life;
+    const atMs = world.failure?.atMs ?? world.clock.nowMs();
+    const at = `seed ${options.seed} at ${Math.round(atMs)} ms: ${violation.message}`;
+    super(`${at}\nlaw: ${LAWS[violation.law]}\nreplay: ${replayLine(options)}`);
     this.name = "SimFailure";
+    this.options = options;
+    this.violation = violation;
+    this.atMs = atMs;
+    this.struck = struck;
+    this.isHealing = life.isHealing;
+    this.diagram = sequenceDiagram(world, violation, atMs);
   }
 }
 
-/** Runs one seed. @throws SimFailure naming the seed, how to replay it, and the last packets. */
-export async function simulate(options: SimOptions): Promise<SimReport> {
-  const world = new SimWorld(options.seed, options.peers, options.native);
-  world.network.traceMax = TRACE_PACKETS;
+export function replayLine(options: SimOptions): string {
+  const { peers, seed, minutes, faults, tight, judged, only } = options;
+  const all = faults.length === FAULTS.length ? "" : ` --faults ${faults.join(",")}`;
+  const some = only === undefined ? "" : ` --only ${only.join(",") || "none"}`;
+  const switches = `${tight ? " --tight" : ""}${judged ? " --judged" : ""}`;
+  const life = `--peers ${peers} --seed ${seed} --minutes ${minutes}`;
+  return `npm run sim -- ${life}${all}${some}${switches}`;
+}
+
+interface Life {
+  readonly world: SimWorld;
+  readonly options: SimOptions;
+  readonly struck: Struck[];
+  isHealing: boolean;
+}
+
+/**
+ * Runs one seed; `traceMax` packets are kept for the picture of a failure.
+ * @throws SimFailure naming the seed and how to replay it.
+ */
+export async function simulate(options: SimOptions, traceMax = 0): Promise<SimReport> {
+  const world = new SimWorld(options.seed, options.peers, options.judged);
+  world.network.traceMax = traceMax;
   const bounds = { ...LIMITS };
   if (options.tight) Object.assign(LIMITS, TIGHT);
+  const life: Life = { world, options, struck: [], isHealing: false };
   try {
-    const faults = await live(world, options);
-    const convergedMs = await healed(world);
-    const { granted, announced, network } = world;
-    return { granted, announced, faults, packets: network.sentPackets, convergedMs };
+    await live(life);
+    const convergedMs = await healed(life);
+    const { granted, announced, network, deaths, wrongDeaths } = world;
+    const packets = network.sentPackets;
+    const counts = { granted, announced, deaths, wrongDeaths, packets, convergedMs };
+    return { ...counts, faults: life.struck.length };
   } catch (error) {
-    throw new SimFailure(options, world, error);
+    throw new SimFailure(options, life, asViolation(error));
   } finally {
     Object.assign(LIMITS, bounds);
     for (const host of world.hosts) await world.crash(host);
   }
 }
 
-async function live(world: SimWorld, options: SimOptions): Promise<number> {
-  const { random, clock } = world;
+async function live(life: Life): Promise<void> {
+  const { world, options } = life;
+  const { clock } = world;
   const endMs = options.minutes * 60_000;
-  let faults = 0;
   for (const host of world.hosts) {
     world.launch(host);
-    await clock.run(random.below(300));
+    await clock.run(world.random.below(300));
   }
-  while (clock.nowMs() < endMs) {
-    churn(world);
+  for (let step = 0; clock.nowMs() < endMs; step += 1) {
+    const random = new SeededRandom(
+      Math.imul(options.seed, 0x9e3779b1) ^ Math.imul(step + 1, 7919),
+    );
+    churn(world, random);
     const fault = options.faults[random.below(options.faults.length)];
-    if (fault !== undefined && random.chance(FAULT_SHARE)) {
-      faults += 1;
-      await strike(world, fault);
+    const isDue = random.chance(FAULT_SHARE) && (options.only?.includes(step) ?? true);
+    if (fault !== undefined && isDue) {
+      const [atMs, text] = [clock.nowMs(), await strike(world, fault, random)];
+      world.note(`${fault}: ${text}`);
+      life.struck.push({ step, atMs, fault, text });
     }
     await clock.run(random.chance(0.05) ? random.below(15_000) : random.below(800));
     checkStep(world);
-    // Who crashed comes back after a while; cuts heal now and then.
+    // Who crashed comes back after a while; cuts heal now and then, bad weather seldom.
     const down = world.hosts.filter(({ peer }) => peer === undefined);
     for (const host of down) if (random.chance(0.15)) world.launch(host);
     if (random.chance(0.03)) world.heal();
+    if (random.chance(0.01)) world.network.calm();
   }
-  return faults;
 }
 
-function churn(world: SimWorld): void {
-  const host = world.any();
-  const dice = world.random.below(100);
+function churn(world: SimWorld, random: SeededRandom): void {
+  const host = world.pick(random);
+  const dice = random.below(100);
   if (dice < 45) world.startContainer(host);
   else if (dice < 70) world.stopContainer(host);
-  else world.rename(host);
-}
-
-async function strike(world: SimWorld, fault: Fault): Promise<void> {
-  const { random, network, clock } = world;
-  const host = world.any();
-  switch (fault) {
-    case "loss":
-      network.loss = random.below(30) / 100;
-      network.duplication = random.below(20) / 100;
-      network.delayMsMax = 1 + random.below(80);
-      return;
-    case "partition":
-      world.heal();
-      world.partition(new Set(world.hosts.filter(() => random.chance(0.5))));
-      return;
-    case "oneway":
-      world.cut(host, world.any());
-      return;
-    case "crash":
-      // Now and then the power of the whole site.
-      for (const one of random.chance(0.1) ? world.hosts : [host]) await world.crash(one);
-      return;
-    case "restart":
-      world.restart(host);
-      return;
-    case "diskloss":
-      if (random.chance(0.3)) await world.loseDisk(host);
-      return;
-    case "pause":
-      world.pause(host);
-      clock.timer("sim-resume", 100 + random.below(20_000), () => world.resume(host));
-      return;
-    case "clockjump":
-      world.jumpClock(host, (random.below(2001) - 1000) * (HOUR_MS / 1000));
-      return;
-  }
+  else if (dice < 72) world.burst(host);
+  else world.rename(host, random);
 }
 
 /** Everything is repaired; all must run, then agree in time, on what runs. */
-async function healed(world: SimWorld): Promise<number> {
+async function healed(life: Life): Promise<number> {
+  const { world } = life;
   const { clock, network } = world;
-  network.loss = 0;
-  network.duplication = 0;
-  network.delayMsMax = 3;
+  life.isHealing = true;
+  world.note("everything is healed");
+  network.calm();
   for (const host of world.hosts) world.resume(host);
   world.heal();
   const readyByMs = clock.nowMs() + READY_MS;
@@ -167,7 +179,7 @@ async function healed(world: SimWorld): Promise<number> {
     await clock.run(50);
     why = unsettled(world);
   }
-  if (why !== undefined) throw new Error(`not settled ${withinMs} ms after healing: ${why}`);
+  lawful(why === undefined, "agreed", `not settled ${withinMs} ms after healing: ${why}`);
   const convergedMs = clock.nowMs() - startMs;
   checkStep(world);
   checkSettled(world);

@@ -1,12 +1,27 @@
 /** Whole peers on hosts in one process and one virtual time, and what can happen to them. */
-import { LIMITS, type Log, TsweaveError } from "../../mesh/index.ts";
+import { LIMITS, type Log, type Member, TsweaveError } from "../../mesh/index.ts";
 import { MemoryNetwork } from "../lib/memory-network.ts";
 import { QuietLog } from "../lib/quiet-log.ts";
 import { SeededRandom } from "../lib/seeded-random.ts";
 import { VirtualClock } from "../lib/virtual-clock.ts";
 import { SimHost } from "./sim-host.ts";
+import { SimLinks } from "./sim-links.ts";
 import { type PeerWorld, POOL, SimPeer } from "./sim-peer.ts";
 import { SimVerdicts } from "./sim-verdicts.ts";
+import { asViolation, Violation } from "./sim-violation.ts";
+
+const FOLLOW_MS = 5;
+const BURST_ROWS = 20;
+const BURST_KEY_LENGTH = 120;
+const NOTES_MAX = 200;
+/** A peer that ran and could be reached for so long must not be declared dead any more. */
+const WRONG_AFTER_MS = 5000;
+
+/** What the world did or a checker found, for the picture of a failure. */
+export interface Note {
+  readonly atMs: number;
+  readonly text: string;
+}
 
 export class SimWorld implements PeerWorld {
   readonly clock = new VirtualClock();
@@ -16,28 +31,50 @@ export class SimWorld implements PeerWorld {
   readonly log: Log = this.lines;
   readonly hosts: readonly SimHost[];
   readonly verdicts: SimVerdicts;
+  readonly links: SimLinks;
+  readonly notes: Note[] = [];
   /** The first finding made outside a step. */
-  failure: unknown;
+  failure: { readonly violation: Violation; readonly atMs: number } | undefined;
+  deaths = 0;
+  wrongDeaths = 0;
   granted = 0;
   announced = 0;
   #keys = 0;
 
-  readonly native: boolean;
+  readonly judged: boolean;
 
-  constructor(seed: number, peers: number, native: boolean) {
-    this.native = native;
+  constructor(seed: number, peers: number, judged: boolean) {
+    this.judged = judged;
     this.random = new SeededRandom(seed);
     this.network = new MemoryNetwork(this.clock, this.random);
     this.hosts = Array.from({ length: Math.min(peers, LIMITS.peersMax) }, (_, i) => new SimHost(i));
     this.verdicts = new SimVerdicts(this, this.hosts);
+    this.links = new SimLinks(this);
   }
 
   readonly found = (error: unknown): void => {
-    this.failure ??= error;
+    this.failure ??= { violation: asViolation(error), atMs: this.clock.nowMs() };
   };
 
-  any(): SimHost {
-    const host = this.hosts[this.random.below(this.hosts.length)];
+  /** A verdict of death is wrong about a life that goes on and could be reached all the time. */
+  readonly died = (by: SimHost, member: Member): void => {
+    this.deaths += 1;
+    const of = this.hosts.find(({ peer }) => peer?.meta.id === member.id);
+    if (of?.peer?.meta.incarnation !== member.incarnation) return;
+    if (this.links.quietMs(by, of) < WRONG_AFTER_MS) return;
+    this.wrongDeaths += 1;
+    const text = `${by.name} declared ${of.name} dead (${member.evidence ?? "no evidence"})`;
+    this.found(new Violation("alive", text, [by.name, of.name]));
+  };
+
+  /** Something was done to the mesh. */
+  note(text: string): void {
+    this.notes.push({ atMs: this.clock.nowMs(), text });
+    if (this.notes.length > 2 * NOTES_MAX) this.notes.splice(0, NOTES_MAX);
+  }
+
+  pick(random: SeededRandom): SimHost {
+    const host = this.hosts[random.below(this.hosts.length)];
     if (host === undefined) throw new Error("a world without hosts");
     return host;
   }
@@ -59,7 +96,7 @@ export class SimWorld implements PeerWorld {
     if (peer !== undefined) peer.alive = false;
     this.network.detach(host.advertise);
     await host.disk.crash(this.random);
-    this.verdicts.changed();
+    this.#changed();
   }
 
   /** The daemon is told to stop, and comes back. */
@@ -75,6 +112,7 @@ export class SimWorld implements PeerWorld {
   async loseDisk(host: SimHost): Promise<void> {
     await this.crash(host);
     host.disk.lose();
+    host.kept = [];
     host.running.clear();
     host.names.clear();
   }
@@ -82,14 +120,14 @@ export class SimWorld implements PeerWorld {
   pause(host: SimHost): void {
     if (host.peer === undefined) return;
     this.network.paused.add(host.advertise.host);
-    this.verdicts.changed();
+    this.#changed();
   }
 
   resume(host: SimHost): void {
     if (!this.network.paused.has(host.advertise.host)) return;
     this.network.resume(host.advertise.host);
     host.clock?.resume();
-    this.verdicts.changed();
+    this.#changed();
   }
 
   jumpClock(host: SimHost, ms: number): void {
@@ -102,17 +140,22 @@ export class SimWorld implements PeerWorld {
     const left = this.hosts.filter((host) => side.has(host)).map(name);
     const right = this.hosts.filter((host) => !side.has(host)).map(name);
     this.network.partition(left, right);
-    this.verdicts.changed();
+    this.#changed();
   }
 
   cut(from: SimHost, to: SimHost): void {
     if (from === to) return;
     this.network.cuts.add(`${from.advertise.host}>${to.advertise.host}`);
-    this.verdicts.changed();
+    this.#changed();
   }
 
   heal(): void {
     this.network.heal();
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.links.note();
     this.verdicts.changed();
   }
 
@@ -124,12 +167,16 @@ export class SimWorld implements PeerWorld {
     this.#watch(host, peer, peer.ipalloc.allocate(POOL, key), (ip) => {
       const other = this.hosts.find(({ running }) => running.has(ip));
       if (other !== undefined)
-        throw new Error(`${ip} granted at ${host.name}, runs at ${other.name}`);
+        throw new Violation("address", `${ip} granted at ${host.name}, runs at ${other.name}`);
       this.granted += 1;
       host.running.set(ip, key);
       peer.put(ip, key);
       const told = peer.node.tables.announce(400);
       this.#watch(host, peer, told, ({ late }) => this.#announced(host, peer, ip, late));
+      // A second change follows while the first may still be on its way.
+      this.clock.timer("sim-follow", FOLLOW_MS, () => {
+        if (host.peer === peer && host.ready) this.#name(host, "last");
+      });
     });
   }
 
@@ -144,15 +191,27 @@ export class SimWorld implements PeerWorld {
   }
 
   /** A row changes in place or goes. */
-  rename(host: SimHost): void {
+  rename(host: SimHost, random: SeededRandom): void {
     if (!host.ready) return;
-    const key = `n${this.random.below(3)}`;
-    if (this.random.chance(0.3)) {
+    const key = `n${random.below(3)}`;
+    if (random.chance(0.3)) {
       host.names.delete(key);
       host.peer?.node.tables.remove("names", key);
     } else {
-      host.names.set(key, this.#keys++);
-      host.peer?.putName(key, host.names.get(key) ?? 0);
+      this.#name(host, key);
+    }
+  }
+
+  #name(host: SimHost, key: string): void {
+    host.names.set(key, this.#keys++);
+    host.peer?.putName(key, host.names.get(key) ?? 0);
+  }
+
+  /** Many rows at once, more than one datagram holds, under keys that are long. */
+  burst(host: SimHost): void {
+    if (!host.ready) return;
+    for (let at = 0; at < BURST_ROWS; at += 1) {
+      this.#name(host, `b${at}`.padEnd(BURST_KEY_LENGTH, "-"));
     }
   }
 
@@ -168,7 +227,8 @@ export class SimWorld implements PeerWorld {
       const other = this.hosts.find((one) => one.peer?.meta.id === member.id)?.peer;
       if (other?.ready !== true || other.meta.incarnation !== member.incarnation) continue;
       if (other.rowOf(peer.meta.id, ip) === key) continue;
-      throw new Error(`${host.name} counts ${other.meta.name} as having ${ip}: it has not`);
+      const text = `${host.name} counts ${other.meta.name} as having ${ip}: it has not`;
+      throw new Violation("announced", text, [host.name, other.meta.name]);
     }
   }
 
@@ -176,6 +236,12 @@ export class SimWorld implements PeerWorld {
     const others = this.hosts.filter((one) => one !== host).map(({ advertise }) => advertise);
     const peer = await SimPeer.open(this, host, others);
     if (host.clock !== peer.clock) return;
+    const held = new Set(peer.othersRows());
+    const lost = host.kept.find((row) => !held.has(row));
+    host.kept = [];
+    if (lost !== undefined) {
+      throw new Violation("kept", `${host.name} forgot ${lost}`, [host.name]);
+    }
     host.peer = peer;
     await peer.start(host);
     host.busy = false;
@@ -190,8 +256,11 @@ export class SimWorld implements PeerWorld {
   async #restart(host: SimHost, peer: SimPeer): Promise<void> {
     peer.ipalloc.stop();
     peer.presence.stop();
+    const before = new Set(peer.othersRows());
     await peer.node.stop();
     if (host.peer !== peer) return;
+    // What came while it stopped may have come too late.
+    host.kept = peer.othersRows().filter((row) => before.has(row));
     this.verdicts.left(peer);
     await this.crash(host);
     // A process takes a moment to start; its predecessor's last packets arrive before.

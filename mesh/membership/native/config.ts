@@ -2,20 +2,30 @@
  * The native engine's constants, each with its formula and what it costs, for a local network and
  * for a wide one, and the pure decisions that follow from them.
  *
- * Law (local network): a silent host is dead everywhere within 4 s at any size: watch 0.85 + ping
- * 0.05 + relays 0.2 + suspicion 2.5; a closed port within 1 s: watch 0.85 + two pings 0.1. A
- * process that is paused for 2 s is declared dead by nobody: 0.25 + 2.5 s pass first.
+ * Law (local network): a silent host is dead everywhere within 4 s at any size: inner 0.75 + grace
+ * 0.1 + ping 0.05 + relays 0.2 + suspicion 2.5 = 3.6, of two or three members 3.9; a closed port
+ * within 1 s: inner 0.75 + grace 0.1 + two pings 0.1. A process that is paused for 2 s is declared
+ * dead by nobody: 0.25 + 2.5 s pass first.
  *
- * Idle cost of a peer at any size: 2 * (1000 / watchMs + 1000 / roundMs) packets a second of 62
- * bytes (28 IPv4 and UDP, 4 envelope, 30 probe), 187 B/s; sealing adds 30 bytes a packet.
+ * Idle cost, packets a second and peer: an exchange is two packets and serves two peers, so a pair
+ * costs each of them one packet a period: 1/inner + 1/outer; a round is a peer's own: 2/round. That
+ * is 1.33 + 0.33 + 0.5 = 2.17. The odd one out speaks with a pair: (1/inner) / N more. A packet is
+ * 28 (IPv4, UDP) + 4 (envelope) + 17 (probe) = 49 bytes, sealed 84:
+ * 106 B/s plain, 182 B/s sealed.
  */
 import type { HealTiming } from "../timing.ts";
 
 export interface NativeTiming extends HealTiming {
-  /** Each peer probes the next one on the id ring so often: the longest wait for a first probe. */
-  readonly watchMs: number;
+  /** Partners on the id ring exchange a probe so often: the longest wait for a first probe. */
+  readonly innerMs: number;
+  /** And neighbours that are no partners: for partners that die together. */
+  readonly outerMs: number;
+  /** Whose turn it is gets so much longer; more than a round trip, or both ping. */
+  readonly graceMs: number;
   /** Each peer also probes all others in shuffled rounds, one each time: finds one-way cuts. */
   readonly roundMs: number;
+  /** A timer that is late by so much shows that this process was paused. */
+  readonly stallMs: number;
   /** A ping's patience is 4 smoothed round trips within these bounds. */
   readonly pingTimeoutMsMin: number;
   readonly pingTimeoutMsMax: number;
@@ -59,8 +69,11 @@ export interface NativeTiming extends HealTiming {
 }
 
 export const NATIVE_LAN: NativeTiming = {
-  watchMs: 850,
-  roundMs: 3000,
+  innerMs: 750,
+  outerMs: 3000,
+  graceMs: 100,
+  roundMs: 4000,
+  stallMs: 200,
   pingTimeoutMsMin: 50,
   pingTimeoutMsMax: 250,
   relayMs: 200,
@@ -68,7 +81,7 @@ export const NATIVE_LAN: NativeTiming = {
   nackShare: 0.8,
   healthMax: 8,
   suspicionMs: 2500,
-  suspicionSmallMs: 3000,
+  suspicionSmallMs: 2800,
   suspicionStretch: 6,
   confirmations: 3,
   confirmMs: 150,
@@ -87,8 +100,11 @@ export const NATIVE_LAN: NativeTiming = {
 /** Round trips up to half a second and longer stalls; detection takes about four times as long. */
 export const NATIVE_WAN: NativeTiming = {
   ...NATIVE_LAN,
-  watchMs: 3000,
-  roundMs: 10_000,
+  innerMs: 2400,
+  outerMs: 10_000,
+  graceMs: 600,
+  roundMs: 12_000,
+  stallMs: 750,
   pingTimeoutMsMin: 500,
   pingTimeoutMsMax: 2000,
   relayMs: 2000,
@@ -120,8 +136,9 @@ export function pingTimeoutMs(timing: NativeTiming, rttMs: number | null): numbe
 
 /**
  * How long a suspicion runs after `confirmations` others confirmed it. `live` counts the members
- * including this peer and the suspect, `able` those not suspected themselves: in a small part of a
- * cut mesh nobody else is left to confirm, so fewer are asked for, but never none.
+ * including this peer and the suspect, `able` those not suspected themselves. Beside the first
+ * accuser `able - 1` may confirm, and one of them may be slow or deaf: where that leaves fewer than
+ * `confirmations`, in a small mesh or a small part of one, fewer are asked for, but never none.
  */
 export function windowMs(
   timing: NativeTiming,
@@ -130,7 +147,7 @@ export function windowMs(
 ): number {
   const least = view.live < 4 ? timing.suspicionSmallMs : timing.suspicionMs;
   if (view.live - 2 < timing.confirmations) return least;
-  const wanted = Math.max(1, Math.min(timing.confirmations, view.able - 1));
+  const wanted = Math.max(1, Math.min(timing.confirmations, view.able - 2));
   const most = least * timing.suspicionStretch;
   const share = Math.log(Math.min(confirmations, wanted) + 1) / Math.log(wanted + 1);
   return most - (most - least) * share;
@@ -143,5 +160,5 @@ export function transmitLimit(timing: NativeTiming, live: number): number {
 
 /** A timer that fires so late means that this process was paused, not that others are gone. */
 export function wasStalled(timing: NativeTiming, latenessMs: number): boolean {
-  return latenessMs > timing.watchMs / 4;
+  return latenessMs > timing.stallMs;
 }

@@ -1,27 +1,28 @@
 /**
- * The failure detector: whom to probe and when, what a failed probe means, and how doubt spreads.
+ * The failure detector: what a failed probe means, and how doubt spreads.
  *
- * Law: each member is watched by its neighbour on the id ring and probed by all in shuffled rounds.
- * Whoever hears of a suspicion probes the suspect at once and tells it; the first few that fail
- * confirm it. Every verdict rests on this peer's own clock and own probes.
+ * Law: whoever hears of a suspicion probes the suspect at once and tells it; the first few that
+ * fail confirm it. Every verdict rests on this peer's own clock and own probes.
  */
 import type { Clock, HostPort, Log, PeerId, Random, Streams } from "../../ports.ts";
 import { AckLedger } from "../ack-ledger.ts";
 import type { Loops } from "../loops.ts";
 import type { Evidence } from "../membership.ts";
 import { encodeMessage, type Message } from "../packet.ts";
+import { PathWatch } from "../path-watch.ts";
+import type { Paths } from "../paths.ts";
 import { compareLives, lifeOf, type PeerRecord } from "../record.ts";
 import { isLive, type Roster } from "../roster.ts";
-import { ProbeOrder } from "../shuffle.ts";
 import type { NativeTiming } from "./config.ts";
 import { wasStalled, windowMs } from "./config.ts";
 import { Doubts } from "./doubts.ts";
 import type { Gossip } from "./gossip.ts";
 import { Health } from "./health.ts";
+import { Patrol } from "./patrol.ts";
 import type { Post } from "./post.ts";
 import { Prober } from "./prober.ts";
 import { RelayDesk } from "./relay-desk.ts";
-import { successor } from "./ring.ts";
+import { SEQS } from "./short.ts";
 
 interface Ports {
   readonly streams: Pick<Streams, "probe">;
@@ -34,6 +35,7 @@ interface Parts {
   readonly self: PeerId;
   readonly roster: Roster;
   readonly post: Post;
+  readonly paths: Paths;
   readonly gossip: Gossip;
   readonly loops: Loops;
   readonly timing: NativeTiming;
@@ -49,31 +51,36 @@ const CONFIRM_AT_ONCE = 8;
 export class Detector {
   readonly #ports: Ports;
   readonly #parts: Parts;
-  readonly #ledger = new AckLedger();
+  readonly #ledger: AckLedger;
   readonly #health: Health;
   readonly #doubts: Doubts;
   readonly #prober: Prober;
   readonly #desk: RelayDesk;
-  readonly #order: ProbeOrder;
-  #watched: PeerId | undefined;
+  readonly #patrol: Patrol;
   #seq: number;
 
   constructor(ports: Ports, parts: Parts) {
     const { timing, post } = parts;
     this.#ports = ports;
     this.#parts = parts;
-    this.#seq = ports.random.u32();
+    this.#seq = ports.random.u32() % SEQS;
     this.#health = new Health(timing.healthMax);
-    this.#order = new ProbeOrder(ports.random);
     this.#desk = new RelayDesk(ports.clock, timing.nackShare, post);
+    this.#ledger = new AckLedger((id, at) => parts.paths.answered(id, at));
     this.#doubts = this.#makeDoubts();
     this.#prober = this.#makeProber();
+    this.#patrol = new Patrol({
+      ...ports,
+      ...parts,
+      health: this.#health,
+      rttMs: (id) => this.rttMs(id),
+      probe: (id) => this.#prober.start(id),
+    });
+    new PathWatch({ ...parts, ...ports, ping: (id, at) => this.#pingAt(id, at) });
   }
 
   start(): void {
-    const { loops, timing } = this.#parts;
-    loops.whileDue("watch", this.#draw(timing.watchMs), () => this.#watch());
-    loops.whileDue("round", this.#draw(timing.roundMs), () => this.#probeNext());
+    this.#patrol.start();
   }
 
   stop(): void {
@@ -91,6 +98,7 @@ export class Detector {
   forget(id: PeerId): void {
     this.#doubts.drop(id);
     this.#ledger.forget(id);
+    this.#patrol.forget(id);
   }
 
   /** Somebody suspected this very peer: it may be the slow one. */
@@ -106,9 +114,15 @@ export class Detector {
     this.#doubts.review();
   }
 
+  /** A ping arrived from `sender`, a member. */
+  pinged(sender: PeerId): void {
+    this.#patrol.pinged(sender);
+  }
+
   /** An ack arrived from `sender`. */
   acked(seq: number, sender: PeerId): void {
     if (!this.#ledger.acked(seq, sender, this.#ports.clock.nowMs())) return;
+    this.#patrol.answered(sender);
     this.#prober.acked(seq);
     this.#desk.acked(seq);
   }
@@ -127,8 +141,18 @@ export class Detector {
     const patienceMs = message.patienceMs ?? timing.relayMs;
     if (!this.#desk.take(ownSeq, { asker, from, seq: message.seq, patienceMs })) return;
     const sentMs = this.#ports.clock.nowMs();
-    this.#ledger.sent(ownSeq, { peer: target.meta.id, sentMs, relayed: false });
+    const { id, advertise: at } = target.meta;
+    this.#ledger.sent(ownSeq, { peer: id, sentMs, relayed: false, at });
     post.ping(target, ownSeq);
+  }
+
+  /** A ping beside the probes: it may show a path, its loss shows nothing. */
+  #pingAt(id: PeerId, at: HostPort): void {
+    const record = this.#parts.roster.record(id);
+    if (record === undefined || !isLive(record)) return;
+    const seq = this.#nextSeq();
+    this.#ledger.sent(seq, { peer: id, sentMs: this.#ports.clock.nowMs(), relayed: false, at });
+    this.#parts.post.ping({ ...record, meta: { ...record.meta, advertise: at } }, seq);
   }
 
   /** An accusation whose record was already judged and entered. */
@@ -156,12 +180,17 @@ export class Detector {
   }
 
   #makeProber(): Prober {
-    const { post, roster, timing } = this.#parts;
+    const { post, roster, timing, paths } = this.#parts;
     const links = {
       record: (id: PeerId) => roster.record(id),
       live: () => roster.live(),
       nextSeq: () => this.#nextSeq(),
       ping: (target: PeerRecord, seq: number) => post.ping(target, seq),
+      others: (id: PeerId) => {
+        paths.doubt(id);
+        return paths.others(id);
+      },
+      relayed: (id: PeerId) => paths.missed(id),
       askRelay: post.askRelay.bind(post),
       reach: (address: HostPort, deadlineMs: number) => {
         return this.#ports.streams.probe(address, deadlineMs);
@@ -176,23 +205,8 @@ export class Detector {
   }
 
   #nextSeq(): number {
-    this.#seq = (this.#seq + 1) >>> 0;
+    this.#seq = (this.#seq + 1) % SEQS;
     return this.#seq;
-  }
-
-  /** Probes the neighbour on the ring; the wait for the next turn. */
-  #watch(): number {
-    const { self, roster, timing } = this.#parts;
-    this.#watched = successor(self, roster.live())?.meta.id;
-    if (this.#watched !== undefined) this.#prober.start(this.#watched);
-    return timing.watchMs * this.#health.stretch;
-  }
-
-  #probeNext(): number {
-    const { roster, timing } = this.#parts;
-    const id = this.#order.next(roster.live().map((record) => record.meta.id));
-    if (id !== undefined) this.#prober.start(id);
-    return timing.roundMs * this.#health.stretch;
   }
 
   #failed(id: PeerId, evidence: Evidence): void {
@@ -235,7 +249,7 @@ export class Detector {
     const { roster, timing, loops } = this.#parts;
     this.#doubts.raise(meta.id, refutation);
     if (isNew && this.#draw(roster.liveCount + 1) < timing.probers) this.#prober.start(meta.id);
-    if (meta.id === this.#watched) this.#watch();
+    if (isNew) this.#patrol.suspected(meta.id);
     loops.whileDue("nudge", timing.nudgeMs, () => this.#nudge());
   }
 

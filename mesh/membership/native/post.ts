@@ -7,11 +7,11 @@
 import type { Datagrams, HostPort, PeerId } from "../../ports.ts";
 import type { Sender } from "../exchange.ts";
 import { encodeMessage, encodePackets, type Header } from "../packet.ts";
-import { type Life, lifeOf, type PeerRecord } from "../record.ts";
+import { lifeOf, type PeerRecord } from "../record.ts";
 import type { Roster } from "../roster.ts";
 import { PACKET_BYTES_MAX } from "../timing.ts";
 import type { Rumours } from "./rumours.ts";
-import { encodeShort, type LifeTag, lifeTag, type Short, shortBytes } from "./short.ts";
+import { encodeShort, type Short, shortBytes } from "./short.ts";
 import type { Tags } from "./tags.ts";
 
 /** Room for the header of a full packet: two ids, two numbers of five bytes, some small ones. */
@@ -27,19 +27,11 @@ interface Parts {
 
 export class Post implements Sender {
   readonly #parts: Parts;
-  #own: { readonly life: Life; readonly tag: LifeTag } | undefined;
+  /** What the layer above says of its state. */
+  state: () => Uint8Array | undefined = () => undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-  }
-
-  /** The tag of this peer's own life. */
-  ownTag(): LifeTag {
-    const self = this.#parts.self();
-    if (this.#own?.life.era !== self.era) {
-      this.#own = { life: lifeOf(self), tag: lifeTag(self.meta.id, lifeOf(self)) };
-    }
-    return this.#own.tag;
   }
 
   send(
@@ -67,9 +59,9 @@ export class Post implements Sender {
   }
 
   askRelay(relay: PeerRecord, seq: number, target: PeerRecord, patienceMs: number): void {
-    const destination = this.#parts.tags.of(target.meta.id);
-    if (destination === undefined) return;
     const { advertise, id } = relay.meta;
+    const destination = this.#parts.tags.between(target.meta.id, id);
+    if (destination === undefined) return;
     this.#short("pingReq", advertise, id, seq, [], { destination, patienceMs });
   }
 
@@ -88,12 +80,13 @@ export class Post implements Sender {
     relay: Pick<Short, "destination" | "patienceMs"> = {},
   ): void {
     const { tags, roster, rumours, datagrams } = this.#parts;
-    const target = tags.of(peer);
-    if (target === undefined) return;
+    const pair = tags.to(peer);
+    if (pair === undefined) return;
     const used = first.reduce((sum, bytes) => sum + bytes.length + 2, shortBytes(kind));
     const news = rumours.take(PACKET_BYTES_MAX - used);
     const digest = roster.digest(this.#parts.self());
-    const short = { kind, seq, sender: this.ownTag(), target, digest, ...relay };
+    const state = this.state();
+    const short = { kind, seq, pair, digest, ...(state && { state }), ...relay };
     datagrams.send(to, encodeShort(short, [...first, ...news]));
   }
 }

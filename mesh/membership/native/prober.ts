@@ -22,7 +22,7 @@ interface Probe {
   /** Needs no second ping before a refused connect counts: somebody else sent it. */
   isUrgent: boolean;
   readonly isRepeat: boolean;
-  /** BOUNDED: two pings and the relays. */
+  /** BOUNDED: two pings, one to each other address, and the relays. */
   readonly seqs: Set<number>;
   /** BOUNDED: the relays asked. */
   readonly relays: Map<number, PeerId>;
@@ -46,6 +46,10 @@ export interface ProberLinks {
   live(): readonly PeerRecord[];
   nextSeq(): number;
   ping(target: PeerRecord, seq: number): void;
+  /** The addresses of a peer beside the one that did not answer in time. */
+  others(id: PeerId): readonly HostPort[];
+  /** Only a relay reached the peer. */
+  relayed(id: PeerId): void;
   askRelay(relay: PeerRecord, seq: number, target: PeerRecord, patienceMs: number): void;
   reach(address: HostPort, deadlineMs: number): Promise<Reachability>;
   failed(id: PeerId, evidence: Evidence): void;
@@ -105,7 +109,9 @@ export class Prober {
   /** An ack that the ledger found genuine. */
   acked(seq: number): void {
     const probe = this.#bySeq.get(seq);
-    if (probe !== undefined) this.#succeed(probe);
+    if (probe === undefined) return;
+    if (probe.relays.has(seq)) this.#links.relayed(probe.target.meta.id);
+    this.#succeed(probe);
   }
 
   /** A relay works but had no answer from the target. */
@@ -132,16 +138,18 @@ export class Prober {
     else this.#weighRefusal(probe);
   }
 
-  #ping(probe: Probe): void {
-    const seq = this.#number(probe, probe.target.meta.id, false);
-    this.#links.ping(probe.target, seq);
+  #ping(probe: Probe, at: HostPort = probe.target.meta.advertise): void {
+    const { target } = probe;
+    const seq = this.#number(probe, target.meta.id, false, at);
+    this.#links.ping({ ...target, meta: { ...target.meta, advertise: at } }, seq);
   }
 
-  #number(probe: Probe, peer: PeerId, relayed: boolean): number {
+  #number(probe: Probe, peer: PeerId, relayed: boolean, at?: HostPort): number {
     const seq = this.#links.nextSeq();
     probe.seqs.add(seq);
     this.#bySeq.set(seq, probe);
-    this.#ledger.sent(seq, { peer, sentMs: this.#ports.clock.nowMs(), relayed });
+    const sent = { peer, sentMs: this.#ports.clock.nowMs(), relayed };
+    this.#ledger.sent(seq, at === undefined ? sent : { ...sent, at });
     return seq;
   }
 
@@ -150,6 +158,7 @@ export class Prober {
     const { id } = probe.target.meta;
     const patienceMs = this.#timing.relayMs * this.#health.stretch;
     this.#ping(probe);
+    for (const other of this.#links.others(id)) this.#ping(probe, other);
     if (!probe.isUrgent) probe.provenMs = this.#ports.clock.nowMs();
     const able = this.#links
       .live()
@@ -207,8 +216,11 @@ export class Prober {
       this.#succeed(probe);
       return;
     }
-    const asked = probe.relays.size + probe.nacks;
-    this.#health.note(asked === 0 ? 1 : probe.relays.size);
+    if (evidence === "silent") {
+      // A refusal comes before the relays could answer, and is the host's own word.
+      const asked = probe.relays.size + probe.nacks;
+      this.#health.note(asked === 0 ? 1 : probe.relays.size);
+    }
     this.#end(probe);
     const known = this.#links.record(id);
     const isSameLife =

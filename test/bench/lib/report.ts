@@ -25,6 +25,12 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
+/** A picture beside RESULTS.md, which a note refers to. */
+export interface Drawing {
+  readonly file: string;
+  readonly svg: string;
+}
+
 export interface Section {
   readonly name: string;
   readonly title: string;
@@ -32,6 +38,7 @@ export interface Section {
   readonly tables: readonly Table[];
   /** How it was measured, and what the figures do not say. */
   readonly notes: readonly string[];
+  readonly drawings?: readonly Drawing[];
 }
 
 /** Noise between rounds is larger than this; where no ratio is asked for, less is no loss. */

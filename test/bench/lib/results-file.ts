@@ -1,6 +1,7 @@
 /** RESULTS.md: one part a bench, replaced in place when that bench is run with --write. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Drawing } from "./report.ts";
 
 const FILE = fileURLToPath(new URL("../RESULTS.md", import.meta.url));
 
@@ -17,4 +18,11 @@ export function writePart(name: string, text: string): void {
       ? `${before.trimEnd()}\n\n${part}\n`
       : before.slice(0, start) + part + before.slice(end + close.length);
   writeFileSync(FILE, after);
+}
+
+/** Writes a bench's pictures beside RESULTS.md. */
+export function writeDrawings(drawings: readonly Drawing[]): void {
+  for (const { file, svg } of drawings) {
+    writeFileSync(fileURLToPath(new URL(`../${file}`, import.meta.url)), svg);
+  }
 }

@@ -3,10 +3,22 @@
  * all see all, until everyone heard, until everyone knows of a death, and who was slandered.
  */
 import { cpuMs } from "../lib/processes.ts";
-import { type Peer, type PeerEvent, type PeerSystem, peerName } from "./peer.ts";
+import { monotonicMs, type Peer, type PeerEvent, type PeerSystem, peerName } from "./peer.ts";
 
 /** Long enough for the slowest detector at hand. */
 const PATIENCE_MS = 40_000;
+/** After a pause: for verdicts that are still on their way. */
+const AFTERMATH_MS = 2000;
+
+/** Verdicts of death in the course of a pause. */
+export interface PauseVerdicts {
+  /** About peers that ran, by peers that ran. */
+  readonly slander: number;
+  /** About peers that ran, by those that were paused, once they went on. */
+  readonly illness: number;
+  /** About the paused, by peers that ran. */
+  readonly aboutPaused: number;
+}
 
 export class Cluster {
   readonly system: PeerSystem;
@@ -18,6 +30,8 @@ export class Cluster {
   readonly #peers = new Map<number, Peer>();
   /** BOUNDED: by number, the names each sees alive. */
   readonly #seen = new Map<number, Set<string>>();
+  /** When somebody last saw somebody come alive. */
+  #lastAliveMs = 0;
   /** BOUNDED: the peers of one run that are dead or paused by our own hand. */
   readonly #hurt = new Set<string>();
   /** BOUNDED: questions that wait for events. */
@@ -56,26 +70,35 @@ export class Cluster {
 
   /** All but the first join the first at the same moment; ms until each sees all as alive. */
   async joinAll(): Promise<number> {
-    const startMs = performance.now();
+    let beganMs = Number.POSITIVE_INFINITY;
+    const done = this.#until(
+      "all see all",
+      () => Number.isFinite(beganMs) && this.#allSeeAll(),
+      (_index, event) => {
+        if (event.type === "began") beganMs = Math.min(beganMs, event.atMs);
+      },
+    );
     for (const index of this.#indexes().slice(1)) this.peer(index).join(this.peer(1).address);
-    await this.#until("all see all", () => this.#allSeeAll());
-    return performance.now() - startMs;
+    await done;
+    return this.#lastAliveMs - beganMs;
   }
 
   /** ms until each other peer heard what one says, least first. */
   async tell(from: number, text: string): Promise<number[]> {
-    const startMs = performance.now();
-    const heard: number[] = [];
+    let beganMs: number | undefined;
+    const heardMs: number[] = [];
     const done = this.#until(
       `all hear ${text}`,
-      () => heard.length === this.size - 1,
+      () => heardMs.length === this.size - 1 && beganMs !== undefined,
       (_index, event) => {
-        if (event.type === "row" && event.about === text) heard.push(performance.now() - startMs);
+        if (event.about !== text) return;
+        if (event.type === "began") beganMs = event.atMs;
+        if (event.type === "row") heardMs.push(event.atMs);
       },
     );
     this.peer(from).tell(text);
     await done;
-    return heard;
+    return heardMs.map((ms) => ms - (beganMs ?? 0)).sort((a, b) => a - b);
   }
 
   /** SIGKILL to one peer; ms until the first and until every other one calls it dead. */
@@ -89,27 +112,51 @@ export class Cluster {
   /** Starts a killed peer again and lets it join; ms from the join until all see all. */
   async restart(index: number): Promise<number> {
     await this.#start(index);
-    const startMs = performance.now();
+    const startMs = monotonicMs();
     this.peer(index).join(this.peer(index === 1 ? 2 : 1).address);
     await this.#until("all see the restarted peer", () => this.#allSeeAll());
     this.#hurt.delete(peerName(index));
-    return performance.now() - startMs;
+    return this.#lastAliveMs - startMs;
   }
 
   /** SIGSTOP for a while, then SIGCONT; ms until dead for all, and from SIGCONT until all agree. */
   async pause(index: number, pauseMs: number): Promise<{ dead: number; agree: number }> {
     this.#hurt.add(peerName(index));
-    const startMs = performance.now();
+    const startMs = monotonicMs();
     const known = this.#deaths(peerName(index));
     this.peer(index).signal("SIGSTOP");
     const { last } = await known;
-    await sleep(Math.max(0, pauseMs - (performance.now() - startMs)));
+    await sleep(Math.max(0, pauseMs - (monotonicMs() - startMs)));
+    const resumedMs = monotonicMs();
     this.peer(index).signal("SIGCONT");
-    const resumedMs = performance.now();
     await this.#until("all agree after a pause", () => this.#allSeeAll());
-    const agree = performance.now() - resumedMs;
     this.#hurt.delete(peerName(index));
-    return { dead: last, agree };
+    return { dead: last, agree: Math.max(0, this.#lastAliveMs - resumedMs) };
+  }
+
+  /** SIGSTOP to several at once for a while; who was called dead until all agree again. */
+  async pauseMany(indexes: readonly number[], pauseMs: number): Promise<PauseVerdicts> {
+    const before = this.falseVerdicts;
+    const paused = new Set(indexes);
+    const names = new Set(indexes.map(peerName));
+    const found = { slander: 0, illness: 0, aboutPaused: 0 };
+    const listener = (index: number, { type, about }: PeerEvent): void => {
+      if (type !== "dead") return;
+      if (!names.has(about)) found[paused.has(index) ? "illness" : "slander"] += 1;
+      else if (!paused.has(index)) found.aboutPaused += 1;
+    };
+    this.#listeners.add(listener);
+    for (const name of names) this.#hurt.add(name);
+    for (const index of indexes) this.peer(index).signal("SIGSTOP");
+    await sleep(pauseMs);
+    for (const index of indexes) this.peer(index).signal("SIGCONT");
+    await sleep(AFTERMATH_MS);
+    await this.#until("all agree after pauses", () => this.#allSeeAll());
+    for (const name of names) this.#hurt.delete(name);
+    this.#listeners.delete(listener);
+    // These are shown apart.
+    this.falseVerdicts = before;
+    return found;
   }
 
   #indexes(): number[] {
@@ -124,7 +171,10 @@ export class Cluster {
 
   #note(index: number, event: PeerEvent): void {
     const seen = this.#seen.get(index);
-    if (event.type === "alive") seen?.add(event.about);
+    if (event.type === "alive") {
+      seen?.add(event.about);
+      this.#lastAliveMs = Math.max(this.#lastAliveMs, event.atMs);
+    }
     if (event.type === "dead" || event.type === "left") {
       seen?.delete(event.about);
       // What a paused peer thinks of the others is its own illness, but it counts all the same.
@@ -138,14 +188,14 @@ export class Cluster {
   }
 
   async #deaths(name: string): Promise<{ first: number; last: number }> {
-    const startMs = performance.now();
+    const startMs = monotonicMs();
     const known = new Map<number, number>();
     await this.#until(
       `all know of ${name}'s death`,
       () => known.size === this.size - 1,
       (index, event) => {
         if (event.type !== "dead" || event.about !== name || known.has(index)) return;
-        known.set(index, performance.now() - startMs);
+        known.set(index, event.atMs - startMs);
       },
     );
     const times = [...known.values()];

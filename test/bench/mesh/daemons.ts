@@ -27,7 +27,7 @@ export interface DaemonCosts {
 /** One host's daemons differ in their ports: an own address with the own port is oneself. */
 const FIRST_PORT = 16_783;
 const FIRST_VXLAN_PORT = 14_789;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 
 export async function measureDaemons(
   { engine, size }: { readonly engine: string; readonly size: number },

@@ -2,7 +2,7 @@
 import { Secret } from "../../../cli/password.ts";
 import type { EngineName } from "../../../mesh/index.ts";
 
-const KEYED = "+key";
+export const KEYED = "+key";
 /** Of a mesh that ends with the bench. */
 export const PASSWORD = "a password of the bench alone";
 

@@ -6,7 +6,8 @@
 import { connect, type Socket } from "node:net";
 import msgpack from "msgpack-lite";
 import { onLines, startChild } from "./children.ts";
-import { type Peer, type PeerEvent, type PeerSystem, peerName } from "./peer.ts";
+import { isKeyed } from "./engine-name.ts";
+import { monotonicMs, type Peer, type PeerEvent, type PeerSystem, peerName } from "./peer.ts";
 
 const GOSSIP_PORT = 7946;
 export const RPC_PORT = 7373;
@@ -18,14 +19,21 @@ const LOGGED: readonly (readonly [RegExp, PeerEvent["type"]])[] = [
   [/agent: Received event: user-event: (\S+)/, "row"],
 ];
 
-export function serfSystem(prefix: string): PeerSystem {
+/** Of a mesh that ends with the bench: 32 bytes, for AES-256 as ours. */
+const KEY = Buffer.alloc(32, "bench").toString("base64");
+
+/** `name`: serf, or with `+key` encrypted. */
+export function serfSystem(systemName: string, prefix: string): PeerSystem {
   return {
-    name: "serf",
+    name: systemName,
     prefix,
+    onTheWayMs: [],
     start: async (index, _round, receive) => {
       const name = peerName(index);
       const address = `${prefix}.${index}`;
-      const { child, gone } = startChild(agentArgv(name, address), { ipc: false });
+      const { child, gone } = startChild(agentArgv(name, address, isKeyed(systemName)), {
+        ipc: false,
+      });
       const listening = new Promise<void>((resolve, reject) => {
         const read = (line: string): void => {
           if (line.includes("agent: Serf agent starting")) resolve();
@@ -47,8 +55,12 @@ export function serfSystem(prefix: string): PeerSystem {
         name,
         address,
         pid: child.pid ?? 0,
-        join: (to) => call("join", { Existing: [`${to}:${GOSSIP_PORT}`], Replay: false }),
+        join: (to) => {
+          receive({ type: "began", about: "join", atMs: monotonicMs() });
+          call("join", { Existing: [`${to}:${GOSSIP_PORT}`], Replay: false });
+        },
         tell: (text) => {
+          receive({ type: "began", about: text, atMs: monotonicMs() });
           call("event", {
             Name: text,
             Payload: Buffer.from("20 bytes of payload."),
@@ -63,17 +75,19 @@ export function serfSystem(prefix: string): PeerSystem {
   };
 }
 
-function agentArgv(name: string, address: string): string[] {
+function agentArgv(name: string, address: string, keyed: boolean): string[] {
   return [
     ...["serf", "agent", `-node=${name}`, `-bind=${address}:${GOSSIP_PORT}`],
     ...[`-rpc-addr=${address}:${RPC_PORT}`, "-profile=lan", "-log-level=info"],
+    ...(keyed ? [`-encrypt=${KEY}`] : []),
   ];
 }
 
 function readLine(line: string, self: string, receive: (event: PeerEvent) => void): void {
+  const atMs = monotonicMs();
   for (const [pattern, type] of LOGGED) {
     const about = pattern.exec(line)?.[1];
-    if (about !== undefined && about !== self) receive({ type, about });
+    if (about !== undefined && about !== self) receive({ type, about, atMs });
   }
 }
 

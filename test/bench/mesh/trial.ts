@@ -4,13 +4,15 @@
  */
 import { Calm } from "../lib/calm.ts";
 import { memoryMib } from "../lib/processes.ts";
-import { Cluster, sleep } from "./cluster.ts";
+import { Cluster, type PauseVerdicts, sleep } from "./cluster.ts";
+import { isKeyed } from "./engine-name.ts";
 import type { PeerSystem } from "./peer.ts";
 import { counts, silence } from "./traffic.ts";
 
 /** Samples of one system, in ms, bytes, packets or MiB as named. */
 export interface Measured {
   readonly system: string;
+  readonly size: number;
   readonly joinMs: number[];
   /** All packets and all processor time of a join, per peer. */
   readonly joinPackets: number[];
@@ -29,6 +31,14 @@ export interface Measured {
   readonly idlePackets: number[];
   readonly rssMib: number[];
   falseVerdicts: number;
+  /** What came of each cell of the grid of pauses. */
+  readonly pauses: PauseVerdicts[];
+}
+
+/** So many peers stopped at once for so long. */
+export interface PauseCell {
+  readonly paused: number;
+  readonly ms: number;
 }
 
 export interface Effort {
@@ -36,6 +46,7 @@ export interface Effort {
   readonly tells: number;
   readonly kills: number;
   readonly pauseMs: number;
+  readonly grid: readonly PauseCell[];
   readonly idleMs: number;
 }
 
@@ -45,9 +56,10 @@ interface Entrant {
   cluster: Cluster;
 }
 
-function emptyMeasured(system: string): Measured {
+function emptyMeasured(system: string, size: number): Measured {
   return {
     system,
+    size,
     joinMs: [],
     joinPackets: [],
     joinCpuMs: [],
@@ -64,6 +76,7 @@ function emptyMeasured(system: string): Measured {
     idlePackets: [],
     rssMib: [],
     falseVerdicts: 0,
+    pauses: [],
   };
 }
 
@@ -74,7 +87,7 @@ export async function trial(
   say: (text: string) => void,
 ): Promise<Measured[]> {
   const entrants: Entrant[] = systems.map((system) => ({
-    measured: emptyMeasured(system.name),
+    measured: emptyMeasured(system.name, size),
     system,
     cluster: new Cluster(system, size, 0),
   }));
@@ -96,6 +109,10 @@ export async function trial(
   if (effort.pauseMs > 0) {
     say(`${size} peers: a paused process`);
     await Promise.all(entrants.map((entrant) => pause(entrant, size, effort.pauseMs)));
+  }
+  for (const [nth, cell] of effort.grid.entries()) {
+    say(`${size} peers: ${cell.paused} paused for ${cell.ms / 1000} s`);
+    await Promise.all(entrants.map((entrant) => pauses(entrant, cell, nth)));
   }
   for (const { cluster, measured } of entrants) {
     measured.falseVerdicts += cluster.falseVerdicts;
@@ -173,4 +190,13 @@ async function pause({ cluster, measured }: Entrant, size: number, pauseMs: numb
   const { dead, agree } = await cluster.pause(size, pauseMs);
   measured.pauseDeadMs.push(dead);
   measured.resumeMs.push(agree);
+}
+
+/** A key changes nothing in who is called dead, and more processes would only add noise. */
+async function pauses({ cluster, measured }: Entrant, { paused, ms }: PauseCell, nth: number) {
+  if (isKeyed(measured.system)) return;
+  // Others each time, and never the first, whom all joined.
+  const others = cluster.size - 1;
+  const indexes = Array.from({ length: paused }, (_, at) => 2 + ((nth * 5 + at) % others));
+  measured.pauses.push(await cluster.pauseMany(indexes, ms));
 }

@@ -80,6 +80,14 @@ describe("launch configuration", () => {
     assert.equal(config.stateDir, join(process.cwd(), "y"));
     assert.equal(config.dnsDomain, "corp.example");
     assert.equal(read({ "ipalloc-range": "172.24.0.0/16" }).ipallocRange, "172.24.0.0/16");
+    assert.deepEqual(read({}).ipallocInit, { kind: "consensus" });
+    const { ipallocInit } = read({}, { TSWEAVE_IPALLOC_INIT: "seed=b,a" });
+    assert.deepEqual(ipallocInit, { kind: "seed", names: ["b", "a"] });
+  });
+
+  it("takes several addresses in their order, each in one spelling", () => {
+    const { advertise, latency } = read({ advertise: "FD00:0::11, 10.0.0.1", latency: "wan" });
+    assert.deepEqual([advertise, latency], [["fd00::11", "10.0.0.1"], "wan"]);
   });
 
   const refused: readonly [string, string, RegExp][] = [
@@ -90,6 +98,14 @@ describe("launch configuration", () => {
     ["ipalloc-range", "0.0.0.0/0", /a subnet that hosts can use/],
     ["ipalloc-range", "127.0.0.0/16", /a subnet that hosts can use/],
     ["ipalloc-range", "fd00::/64", /an IPv4 subnet/],
+    [
+      "ipalloc-init",
+      "paxos",
+      /--ipalloc-init: 'paxos' is not a way to found a mesh; use consensus/,
+    ],
+    ["ipalloc-init", "consensus=0", /not a number of peers; write how many peers found the mesh/],
+    ["ipalloc-init", "seed=a,a", /seed= names a twice; write the names of the founding peers/],
+    ["ipalloc-init", "observer=yes", /not a way to found a mesh/],
     ["port", "0", /'0' is not a port; write a number from 1 to 65535/],
     ["port", "65536", /not a port/],
     ["port", "0x1f", /not a port/],
@@ -104,6 +120,12 @@ describe("launch configuration", () => {
     ["dns-domain", "-a.b", /not a domain/],
     ["advertise", "host1", /not an address that peers can reach/],
     ["advertise", "127.0.0.1", /not an address that peers can reach/],
+    ["advertise", "fe80::1", /not an address that peers can reach/],
+    ["advertise", "10.0.0.1,", /'' is not an address that peers can reach/],
+    ["advertise", "10.0.0.1,10.0.0.1", /write each once, at most 4/],
+    ["advertise", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5", /write each once, at most 4/],
+    ["latency", "fast", /'fast' is not a latency class; use lan or wan/],
+    ["latency", "LAN", /not a latency class/],
     ["bind", "eth0", /not an IP address/],
     ["log-level", "loud", /not a log level; use one of debug/],
     ["docker-socket", "tcp://host:2375", /not a path/],
@@ -144,7 +166,7 @@ describe("launch configuration", () => {
   });
 
   const files: readonly [unknown, RegExp][] = [
-    [{ ipalloc: "x" }, /unknown field 'ipalloc'; did you mean 'ipalloc-range'/],
+    [{ "ipalloc-rang": "x" }, /unknown field 'ipalloc-rang'; did you mean 'ipalloc-range'/],
     [{ foreground: true }, /unknown field 'foreground'/],
     [{ __proto__x: 1 }, /unknown field/],
     ['{"__proto__": 1}', /unknown field '__proto__'/],

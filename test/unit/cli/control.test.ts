@@ -2,19 +2,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { READS } from "../../../cli/control/api.ts";
 import { ControlClient } from "../../../cli/control/client.ts";
 import { startControl } from "../../../cli/control/server.ts";
 import { LIMITS, TsweaveError } from "../../../mesh/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { FakeBackend } from "./fixture-facts.ts";
-import { run, temporary } from "./fixture-run.ts";
+import { daemon, run, temporary } from "./fixture-run.ts";
 
 async function serving(context: TestContext) {
   const runDir = join(await temporary(context), "run");
@@ -57,7 +56,7 @@ describe("control API", () => {
     assert.deepEqual(await client.status(), { schema: 1, ...backend.status() });
     assert.deepEqual(await client.read("peers"), { schema: 1, peers: backend.peers() });
     assert.deepEqual(await client.read("dns"), { schema: 1, ...backend.dns() });
-    assert.deepEqual(await client.read("ipam"), { schema: 1, pools: backend.ipam() });
+    assert.deepEqual(await client.read("ipam"), { schema: 1, ...backend.ipam() });
     for (const name of READS) assert.equal((await client.read(name)).schema, 1);
   });
 
@@ -283,17 +282,3 @@ describe("commands", () => {
 });
 
 /** A daemon in a process of its own that serves the control API. */
-async function daemon(context: TestContext) {
-  const runDir = join(await temporary(context), "run");
-  mkdirSync(runDir);
-  const fixture = fileURLToPath(import.meta.resolve("./fixture-daemon.ts"));
-  const child = spawn(process.execPath, ["--import", "tsx", fixture, "serve", runDir], {
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  context.after(() => child.kill("SIGKILL"));
-  for (let tries = 0; !existsSync(join(runDir, "control.sock")); tries++) {
-    assert.ok(tries < 500, "the fixture did not serve");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return { runDir, child };
-}

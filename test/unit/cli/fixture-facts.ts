@@ -1,5 +1,13 @@
 /** A backend with two peers and something of everything, for the control and render tests. */
-import type { ControlBackend, HealthProblem, KeyChange, Status } from "../../../cli/control/api.ts";
+import type {
+  ControlBackend,
+  HealthProblem,
+  KeyChange,
+  LeaveMesh,
+  RemovePeers,
+  Status,
+} from "../../../cli/control/api.ts";
+import type { ForgetResult, LeaveResult } from "../../../ipalloc/index.ts";
 import type { HostPort } from "../../../mesh/index.ts";
 
 export const HOST1 = "7f3a12bc".padEnd(32, "0");
@@ -87,6 +95,10 @@ export class FakeBackend implements ControlBackend {
       state: "doubtful" as const,
       rttMs: 0.82,
       sinceSeconds: 14,
+      addresses: ["10.1.0.12:6783", "192.168.48.12:6783"],
+      direct: false,
+      directSinceSeconds: 61,
+      fault: "refused" as const,
     },
   ];
   readonly targets = () => [
@@ -109,30 +121,65 @@ export class FakeBackend implements ControlBackend {
       state: "alive" as const,
     },
   ];
-  readonly ipam = () => [
-    {
-      subnet: "10.32.0.0/12",
-      owned: [
+  readonly ipam = () => ({
+    pools: [
+      {
+        subnet: "10.32.0.0/12",
+        owned: [
+          {
+            peer: "host1",
+            ranges: ["10.32.0.0-10.39.255.255"],
+            addresses: 524_288,
+            used: 3,
+            reachable: true,
+          },
+          {
+            peer: "host2",
+            ranges: ["10.40.0.0-10.40.0.9", "10.40.0.20-10.40.0.29", "10.41.0.0-10.47.255.255"],
+            addresses: 524_288,
+            used: 1,
+            reachable: false,
+          },
+        ],
+        used: 4,
+        free: 1_048_569,
+        conflicts: [{ ip: "10.32.0.9", key: "web", owner: "host2" }],
+      },
+    ],
+    roster: {
+      number: 3,
+      self: "member" as const,
+      members: [
         {
-          peer: "host1",
-          ranges: ["10.32.0.0-10.39.255.255"],
-          addresses: 524_288,
-          used: 3,
+          peer: HOST1,
+          name: "host1",
+          store: "a1",
+          elector: true,
           reachable: true,
+          self: true,
         },
         {
-          peer: "host2",
-          ranges: ["10.40.0.0-10.40.0.9", "10.40.0.20-10.40.0.29", "10.41.0.0-10.47.255.255"],
-          addresses: 524_288,
-          used: 1,
+          peer: HOST2,
+          name: "host2",
+          store: "b2",
+          elector: true,
           reachable: false,
+          self: false,
         },
       ],
-      used: 4,
-      free: 1_048_569,
-      conflicts: [{ ip: "10.32.0.9", key: "web", owner: "host2" }],
+      former: [{ peer: HOST2, name: "host3", store: "c3", how: "forgotten" as const, number: 3 }],
+      heir: "host1",
+      waits: [
+        {
+          what: "reclaim" as const,
+          about: ["host3"],
+          waitingFor: ["host2"],
+          ageMs: 12_000,
+          text: "host3's space waits for host2",
+        },
+      ],
     },
-  ];
+  });
   readonly dns = () => ({
     domain: "tsweave.local",
     records: [
@@ -146,6 +193,20 @@ export class FakeBackend implements ControlBackend {
       },
     ],
   });
+  readonly removals: RemovePeers[] = [];
+  /** The state that the next removal ends in. */
+  removal: ForgetResult["state"] = "done";
+  readonly rmpeer = async (wish: RemovePeers): Promise<ForgetResult> => {
+    this.removals.push(wish);
+    const { peers } = wish;
+    const waitingFor = this.removal === "done" ? [] : ["host4"];
+    return { state: this.removal, peers, heir: "host2", waitingFor, text: "removed host3" };
+  };
+  readonly leaves: LeaveMesh[] = [];
+  readonly leave = async (wish: LeaveMesh): Promise<LeaveResult> => {
+    this.leaves.push(wish);
+    return { state: "left", heir: "host2", addresses: 12, text: "12 addresses are host2's" };
+  };
   readonly keyChanges: KeyChange[] = [];
   readonly keys = () => ({
     encrypted: true,

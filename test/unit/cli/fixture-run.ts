@@ -1,9 +1,12 @@
 /** Runs the command line, in this process or as a process of its own, and temporary directories. */
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { dispatch } from "../../../cli/dispatch.ts";
 import { plain } from "../../../cli/render/style.ts";
 import { ROOT } from "../../lib/sources.ts";
@@ -18,6 +21,7 @@ export interface Ran {
 export async function run(
   argv: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  confirm?: (question: string) => Promise<boolean>,
 ): Promise<Ran> {
   let out = "";
   let err = "";
@@ -31,6 +35,7 @@ export async function run(
     note: (text) => {
       err += text;
     },
+    confirm,
   });
   return { code, out, err };
 }
@@ -64,4 +69,20 @@ export async function temporary(context: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "tsweave-cli-"));
   context.after(() => rm(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** A daemon of fixed facts as a process that serves the control API. */
+export async function daemon(context: TestContext) {
+  const runDir = join(await temporary(context), "run");
+  mkdirSync(runDir);
+  const fixture = fileURLToPath(import.meta.resolve("./fixture-daemon.ts"));
+  const child = spawn(process.execPath, ["--import", "tsx", fixture, "serve", runDir], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  context.after(() => child.kill("SIGKILL"));
+  for (let tries = 0; !existsSync(join(runDir, "control.sock")); tries++) {
+    assert.ok(tries < 500, "the fixture did not serve");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return { runDir, child };
 }

@@ -29,7 +29,9 @@ const WELL: Observations = {
   twins: [],
   strangers: [],
   outdatedPassword: false,
+  nowMs: 100_000,
   members: [],
+  ports: { gossip: 6783, vxlan: 4789 },
   addresses: [],
   kernel: KERNEL,
   dns: {
@@ -126,4 +128,38 @@ test("a dead peer is a problem unless its host is back under another id", () => 
   const lost = member("lost", "dead", "192.0.2.1");
   assert.deepEqual(codes({ members: [lost] }), ["PEER_DEAD"]);
   assert.deepEqual(codes({ members: [lost, member("heir", "alive", "192.0.2.1")] }), []);
+});
+
+test("a peer that only others reach is named with the reason, the time and what helps", () => {
+  const path = { isDirect: false, sinceMs: 35_000, why: "tcp-only" } as const;
+  const members = [
+    { ...member("h1", "alive", "10.0.0.1"), self: true },
+    { ...member("h2", "alive", "10.0.0.2"), path },
+    { ...member("h3", "alive", "10.0.0.3"), path: { isDirect: true, sinceMs: 0 } },
+    { ...member("h4", "dead", "10.0.0.4") },
+  ];
+  const [, problem] = problemsOf({ ...WELL, members });
+  assert.equal(problem?.code, "NO_DIRECT_PATH");
+  assert.equal(
+    problem.text,
+    "no direct path to h2 (10.0.0.2) since 1m 5s: TCP passes, UDP does not, only other peers " +
+      "reach it; containers there cannot be reached from here",
+  );
+  assert.match(problem.next ?? "", /^ping 10\.0\.0\.2, and let UDP 6783 and 4789 pass/);
+  const many = Array.from({ length: 20 }, (_, at) => ({
+    ...member(`n${at}`, "alive", `10.1.0.${at}`),
+    path,
+  }));
+  const found = problemsOf({ ...WELL, members: many });
+  assert.equal(found.length, 9);
+  assert.equal(found.at(-1)?.text, "12 more peers have no direct path");
+});
+
+test("a host whose data path has the other IP version is named", () => {
+  const members = [
+    { ...member("h1", "alive", "10.0.0.1"), self: true },
+    { ...member("h2", "alive", "10.0.0.2"), hosts: ["fd00::2", "10.0.0.2"] },
+    { ...member("h3", "alive", "fd00::3"), hosts: ["10.0.0.3", "fd00::3"] },
+  ];
+  assert.deepEqual(codes({ members }), ["UNDERLAY_DIFFERS"]);
 });

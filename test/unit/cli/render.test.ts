@@ -93,12 +93,17 @@ describe("tables", () => {
       ].join("\n"),
     );
     assert.equal(
-      renderRead("ipam", { pools: backend.ipam() }),
+      renderRead("ipam", backend.ipam()),
       [
         "SUBNET        PEER   ADDRESSES      USED  STATE  RANGES",
         "10.32.0.0/12  host1  524288 (50 %)  3     alive  10.32.0.0-10.39.255.255",
         "10.32.0.0/12  host2  524288 (50 %)  1     dead   10.40.0.0-10.40.0.9" +
           " 10.40.0.20-10.40.0.29 and 1 more",
+        "",
+        "roster 3: 2 members, decided by host1, host2",
+        "",
+        "PENDING  ABOUT  WAITS FOR  SINCE  WHY",
+        "reclaim  host3  host2      12s    host3's space waits for host2",
         "",
         "CONFLICT   USED BY  OWNER",
         "10.32.0.9  web      host2",
@@ -111,7 +116,7 @@ describe("tables", () => {
     const { connections, targets } = backend;
     assert.match(
       renderRead("connections", { connections: connections() }),
-      /doubtful {2}0.8ms {2}14s/,
+      /:6783 {2}doubtful {2}0.8ms {2}14s {4}no, refused 1m 1s {2}10\.1\.0\.12:6783\n$/,
     );
     assert.match(
       renderRead("targets", { targets: targets() }),

@@ -26,13 +26,14 @@ import { SimMesh } from "./sim-mesh.ts";
 const peerOf = (index: number) => index.toString(16).padStart(32, "0");
 const storeOf = (index: number) => index.toString(16).padStart(16, "0");
 
-function voter(index: number, declared: readonly number[]): Voter {
+function voter(index: number, declared: readonly number[], count = 0): Voter {
   const all = new Set([index, ...declared]);
   return {
     peer: peerOf(index),
     store: storeOf(index),
     address: `10.0.0.${index}:6783`,
     declared: [...all].map((other) => `10.0.0.${other}:6783`),
+    count,
   };
 }
 
@@ -47,6 +48,15 @@ test("a quorum has a majority of what each of its members declared", () => {
   assert.deepEqual(ids([voter(1, [2, 3]), voter(2, [1, 3])]), [1, 2]);
   assert.deepEqual(ids([voter(1, [2, 3])]), []);
   assert.deepEqual(ids([voter(1, [2]), voter(2, [1]), voter(9, [7, 8])]), [1, 2], "9 is left out");
+});
+
+test("a count stands for peers that were not named", () => {
+  const ids = (voters: readonly Voter[]) => quorumOf(voters).map(({ peer }) => Number(`0x${peer}`));
+  assert.deepEqual(ids([voter(1, [], 3)]), []);
+  assert.deepEqual(ids([voter(1, [], 3), voter(2, [], 3)]), [1, 2]);
+  assert.deepEqual(ids([voter(1, [2], 5), voter(3, [], 3)]), [], "1 needs three of five");
+  assert.deepEqual(ids([voter(1, [2, 8], 3), voter(3, [1], 3)]), [], "no name is left over for 3");
+  assert.deepEqual(ids([voter(1, [2], 2), voter(2, [1], 1)]), [1, 2], "the names decide");
 });
 
 test("two quorums of peers that declare the same set always meet", () => {
@@ -125,6 +135,32 @@ test("records and answers survive the wire; disorder is refused", () => {
       }
     }),
   );
+});
+
+test("a peer named by another of its addresses, or by two, is one declared peer", async () => {
+  const mesh = new SimMesh(4, 3);
+  mesh.namedAs = (host) => ({ host: host.second, port: 6783 });
+  await mesh.launch(0, [1, 2]);
+  mesh.namedAs = (host) => host.advertise;
+  await mesh.launch(1, [0, 2]);
+  await mesh.run(10_000);
+  const meshIds = () => mesh.hosts.map(({ disk }) => disk.durable?.founding?.meshId);
+  assert.ok(meshIds()[0] !== undefined && meshIds()[0] === meshIds()[1], "two of three found");
+  await mesh.launch(2, [0, 1]);
+  await mesh.run(10_000);
+  assert.equal(new Set(meshIds()).size, 1);
+
+  const other = new SimMesh(5, 4);
+  let turn = 0;
+  other.namedAs = (host) => {
+    turn += 1;
+    return turn % 2 === 0 ? host.advertise : { host: host.second, port: 6783 };
+  };
+  // Both names of one host beside two hosts that never come: one of three others is no majority.
+  await other.launch(0, [1, 1, 2, 3]);
+  await other.launch(1, [0, 2, 3]);
+  await other.run(20_000);
+  assert.ok(other.hosts.every(({ disk }) => disk.durable?.founding === undefined));
 });
 
 /** Founds under crashes, loss and cuts; at each step all durable records must be one. */

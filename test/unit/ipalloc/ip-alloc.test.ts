@@ -3,25 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TIMES } from "../../../mesh/index.ts";
 import { SimMesh } from "./sim-mesh.ts";
+import { within } from "./sim-until.ts";
 
 const POOL = "10.40.0.0/24";
-
-/** The outcome of a promise while virtual time runs. */
-async function within<T>(mesh: SimMesh, work: Promise<T>, ms = 20_000): Promise<T> {
-  let outcome: { value: T } | { error: unknown } | undefined;
-  work.then(
-    (value) => {
-      outcome = { value };
-    },
-    (error: unknown) => {
-      outcome = { error };
-    },
-  );
-  for (let passed = 0; outcome === undefined && passed <= ms; passed += 20) await mesh.run(20);
-  if (outcome === undefined) throw new Error(`nothing after ${ms} ms`);
-  if ("error" in outcome) throw outcome.error;
-  return outcome.value;
-}
 
 async function meshOf(count: number, seed = 1): Promise<SimMesh> {
   const mesh = new SimMesh(seed, count);
@@ -169,10 +153,65 @@ test("a restart gives nothing twice, keeps leases and lets a freed address rest"
     [[first, "first"]],
   );
   const within30 = { within: "10.40.0.0/30" };
-  const tight = ipalloc.allocate(POOL, "third", within30);
+  const tight = ipalloc.allocate(POOL, "third", { ...within30, deadlineMs: 2000 });
   await assert.rejects(within(mesh, tight), { code: "NO_ADDRESS" }, "the freed address rests");
   await mesh.run(TIMES.addressQuarantineMs);
   assert.equal(await within(mesh, ipalloc.allocate(POOL, "third", within30)), second);
+});
+
+test("a resting address is given early only when no other is free and nobody has its row", async () => {
+  const mesh = new SimMesh(1, 1);
+  await mesh.launch(0);
+  const ipalloc = mesh.ipalloc(0);
+  const small = "10.40.0.0/29";
+  await within(mesh, ipalloc.openPool(small));
+  const given = [];
+  for (const key of ["a", "b", "c", "d"])
+    given.push(await within(mesh, ipalloc.allocate(small, key)));
+  await within(mesh, ipalloc.release(small, given[2] ?? ""));
+  await mesh.run(1000);
+  await within(mesh, ipalloc.release(small, given[0] ?? ""));
+  await mesh.run(10_000);
+  const other = await within(mesh, ipalloc.allocate(small, "e"));
+  assert.ok(!given.includes(other), "a rested address is taken before a resting one");
+  const tables = mesh.hosts[0]?.process?.tables;
+  assert.ok(tables);
+  tables.late = ["slow"];
+  const unconfirmed = ipalloc.allocate(small, "f", { deadlineMs: 1000 });
+  await assert.rejects(within(mesh, unconfirmed), { code: "NO_ADDRESS" });
+  tables.late = [];
+  assert.equal(await within(mesh, ipalloc.allocate(small, "f")), given[2], "the longest rested");
+  assert.equal(await within(mesh, ipalloc.allocate(small, "g")), given[0]);
+  await within(mesh, ipalloc.release(small, given[1] ?? ""));
+  const sinceMs = mesh.clock.nowMs();
+  assert.equal(await within(mesh, ipalloc.allocate(small, "h")), given[1]);
+  assert.ok(mesh.clock.nowMs() - sinceMs > 4000, "names that led to it are in no cache");
+});
+
+test("what runs already is filed whoever owns it, and asked of its owner", async () => {
+  const mesh = await meshOf(2);
+  const [mine, owners] = [mesh.ipalloc(0), mesh.ipalloc(1)];
+  const theirs = await within(mesh, owners.allocate(POOL, "theirs"));
+  const running = "10.40.0.200";
+  mesh.partition([0]);
+  await mesh.run(30_000);
+  await within(mesh, mine.adopt(POOL, "adopted", running));
+  await within(mesh, mine.adopt(POOL, "adopted", running));
+  const away = mine.claim(POOL, "adopted", running);
+  await assert.rejects(within(mesh, away), { code: "NO_ADDRESS" });
+  const held = () => mine.leases().map(({ ip, key, owned }) => ({ ip, key, owned }));
+  assert.deepEqual(held(), [{ ip: running, key: "adopted", owned: false }]);
+  await assert.rejects(within(mesh, mine.adopt(POOL, "another", running)), {
+    code: "ADDRESS_TAKEN",
+  });
+  mesh.heal();
+  await mesh.run(10_000);
+  await within(mesh, mine.claim(POOL, "adopted", running));
+  assert.deepEqual(held(), [{ ip: running, key: "adopted", owned: true }]);
+  await within(mesh, mine.adopt(POOL, "doubled", theirs));
+  await assert.rejects(within(mesh, mine.claim(POOL, "doubled", theirs)), {
+    code: "ADDRESS_TAKEN",
+  });
 });
 
 test("a sub-pool is served even where another peer owns it", async () => {

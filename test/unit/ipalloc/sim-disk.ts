@@ -1,7 +1,7 @@
 /** A disk that outlives its daemon, folded by record so that checkers see what is durable. */
 import { decodeRecord, type JournalRecord } from "../../../ipalloc/journal.ts";
 import { State } from "../../../ipalloc/state.ts";
-import type { Random, Store } from "../../../mesh/index.ts";
+import type { JournalDamage, Random, Store } from "../../../mesh/index.ts";
 import type { SimHost, SimMesh } from "./sim-mesh.ts";
 
 const KEY = "ipalloc";
@@ -14,6 +14,8 @@ export class SimDisk {
   onRecord: (record: JournalRecord) => void = () => undefined;
   /** Every write rejects with it. */
   failure: Error | undefined;
+  /** Records behind the present ones cannot be read any more. */
+  damaged: JournalDamage | undefined;
   readonly #pending = new Set<Uint8Array>();
 
   write(bytes: Uint8Array): void {
@@ -26,6 +28,7 @@ export class SimDisk {
   replace(records: readonly Uint8Array[]): void {
     this.records = records.map((record) => Uint8Array.from(record));
     this.durable = undefined;
+    this.damaged = undefined;
     for (const record of this.records) this.#fold(decodeRecord(record));
   }
 
@@ -62,6 +65,10 @@ export class SimStore implements Store {
     this.#mesh = mesh;
     this.#host = host;
     this.#alive = alive;
+  }
+
+  damage(): JournalDamage | undefined {
+    return this.#host.disk.damaged;
   }
 
   async load(): Promise<undefined> {

@@ -2,8 +2,9 @@
  * Several hosts in one process and one virtual time: disks that survive crashes, tables and
  * questions over links with loss, delay and partitions. Checkers listen to the disks.
  */
-import { IpAlloc } from "../../../ipalloc/index.ts";
-import type { Member, PeerId } from "../../../mesh/index.ts";
+import { parseAddress } from "../../../ipalloc/address.ts";
+import { type InitMode, IpAlloc } from "../../../ipalloc/index.ts";
+import type { HostPort, Member, PeerId } from "../../../mesh/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { SeededRandom } from "../../lib/seeded-random.ts";
 import { settle, VirtualClock } from "../../lib/virtual-clock.ts";
@@ -19,9 +20,11 @@ export interface SimFaults {
   slowDisk: number;
   /** Mutant: appends answer at once and reach the disk later. */
   lyingDisk: boolean;
+  /** Share of questions that arrive a second time, up to half a minute later. */
+  echo: number;
 }
 
-const NO_FAULTS: SimFaults = { loss: 0, delayMsMax: 2, slowDisk: 0, lyingDisk: false };
+const NO_FAULTS: SimFaults = { loss: 0, delayMsMax: 2, slowDisk: 0, lyingDisk: false, echo: 0 };
 
 /** One start of one daemon; after a crash nothing of it acts any more. */
 export interface Process {
@@ -35,20 +38,32 @@ export interface Process {
 
 export class SimHost {
   readonly index: number;
-  readonly id: PeerId;
+  /** Another one after its state directory was lost. */
+  id: PeerId;
   readonly name: string;
   readonly advertise: { host: string; port: number };
+  /** Another address of the same host. */
+  readonly second: string;
   readonly disk = new SimDisk();
+  /** Its wall clock less the others'. */
+  wallOffsetMs = 0;
+  /** Never to come back, and its containers with it. */
+  gone = false;
   /** Containers by address: what runs whatever the daemon does. */
   readonly running = new Map<string, string>();
+  /** Addresses in use since before its present store: kept, perhaps not owned again yet. */
+  readonly inherited = new Set<bigint>();
   declared: readonly number[] = [];
+  /** `--ipalloc-init` of its next start. */
+  init: InitMode = { kind: "consensus" };
   epoch = 0;
   process: Process | undefined;
 
-  constructor(index: number) {
+  constructor(index: number, name = `h${index}`) {
     this.index = index;
     this.id = (index + 1).toString(16).padStart(32, "0");
-    this.name = `h${index}`;
+    this.name = name;
+    this.second = `10.8.0.${index + 1}`;
     this.advertise = { host: `10.9.0.${index + 1}`, port: 6783 };
   }
 }
@@ -61,6 +76,8 @@ export class SimMesh {
   readonly faults: SimFaults;
   /** One-way cuts, `from>to` by index. */
   readonly cuts = new Set<string>();
+  /** By which address a host is named at the others' launch. */
+  namedAs: (host: SimHost) => HostPort = (host) => host.advertise;
 
   constructor(seed: number, count: number, faults: Partial<SimFaults> = {}) {
     this.random = new SeededRandom(seed);
@@ -88,6 +105,7 @@ export class SimMesh {
     if (declared !== undefined) host.declared = declared;
     host.epoch++;
     const tables = new SimTables(host.id, host.epoch, (origin) => this.#push(host, origin));
+    for (const ip of host.running.keys()) tables.put("endpoints", ip, [ip]);
     const rpc = new SimRpc(this, host);
     const process: Process = {
       alive: true,
@@ -97,8 +115,13 @@ export class SimMesh {
       ready: false,
       ipalloc: new IpAlloc(
         {
-          clock: this.clock,
+          clock: {
+            nowMs: () => this.clock.nowMs(),
+            wallMs: () => this.clock.wallMs() + host.wallOffsetMs,
+            timer: (name, delayMs, fire) => this.clock.timer(name, delayMs, fire),
+          },
           random: this.random,
+          addressesInUse: runningBy(tables),
           store: new SimStore(this, host, () => host.process === process),
           log: this.log,
           tables,
@@ -107,8 +130,10 @@ export class SimMesh {
         },
         {
           self: host.id,
-          declared: host.declared.map((other) => this.host(other).advertise),
+          declared: host.declared.map((other) => this.namedAs(this.host(other))),
           advertise: host.advertise,
+          init: host.init,
+          name: host.name,
         },
       ),
     };
@@ -127,6 +152,42 @@ export class SimMesh {
     host.process = undefined;
     host.disk.crash(this.random);
     this.topologyChanged();
+  }
+
+  /** The disk is lost while the daemon is down; what runs goes on running. */
+  loseDisk(index: number): void {
+    this.crash(index);
+    const { disk, running, inherited } = this.host(index);
+    disk.replace([]);
+    for (const ip of running.keys()) inherited.add(parseAddress(ip).value);
+  }
+
+  /** The identity goes with the disk. */
+  newIdentity(index: number): void {
+    const host = this.host(index);
+    host.id = (index + 1 + 0x100 * (host.epoch + 1)).toString(16).padStart(32, "0");
+  }
+
+  /** One more host, told the same and by mistake named the same. */
+  addTwin(index: number): SimHost {
+    const host = this.host(index);
+    const twin = new SimHost(this.hosts.length, host.name);
+    twin.init = host.init;
+    this.hosts.push(twin);
+    return twin;
+  }
+
+  /** A host that is never seen again. */
+  bury(index: number): void {
+    this.crash(index);
+    const host = this.host(index);
+    host.gone = true;
+    host.running.clear();
+  }
+
+  /** As the retention of tables does in time: nobody holds the rows of this host any more. */
+  dropRows(host: SimHost): void {
+    for (const { process } of this.hosts) process?.tables.drop(host.id);
   }
 
   connected(from: SimHost, to: SimHost): boolean {
@@ -169,6 +230,13 @@ export class SimMesh {
     this.clock.timer("sim-message", this.random.below(this.faults.delayMsMax + 1), act);
   }
 
+  /** Carries a question as deliver does, and perhaps once more much later. */
+  ask(from: SimHost, to: SimHost, act: () => void): void {
+    this.deliver(from, to, act);
+    if (this.faults.echo === 0 || !this.random.chance(this.faults.echo)) return;
+    this.clock.timer("sim-echo", this.random.below(30_000), act);
+  }
+
   async run(ms: number): Promise<void> {
     await this.clock.run(ms);
     await settle();
@@ -182,7 +250,8 @@ export class SimMesh {
         const state = other.process !== undefined && linked ? "alive" : "dead";
         const { id, name, epoch: incarnation, advertise } = other;
         const self = other === host;
-        return { id, name, incarnation, advertise, state, sinceMs: 0, rttMs: 1, self };
+        const hosts = [advertise.host, other.second];
+        return { id, name, incarnation, advertise, hosts, state, sinceMs: 0, rttMs: 1, self };
       });
     if (process.ready) process.ipalloc.membershipChanged();
   }
@@ -201,8 +270,8 @@ export class SimMesh {
         const other = this.hosts[this.random.below(this.hosts.length)];
         const [a, b] = [host.process?.tables, other?.process?.tables];
         if (a === undefined || b === undefined || other === undefined || other === host) continue;
-        for (const rows of a.known()) this.deliver(host, other, () => b.absorb(rows));
-        for (const rows of b.known()) this.deliver(other, host, () => a.absorb(rows));
+        for (const rows of a.newerThan(b)) this.deliver(host, other, () => b.absorb(rows));
+        for (const rows of b.newerThan(a)) this.deliver(other, host, () => a.absorb(rows));
       }
       this.#everySecond();
     });
@@ -224,4 +293,17 @@ export class SimMesh {
     for (let turns = 0; !done && turns < 100; turns++) await this.run(turns < 2 ? 0 : 5);
     if (failure !== undefined) throw failure;
   }
+}
+
+/** Which peer runs each address, by the endpoint rows. */
+function runningBy(tables: SimTables): (cidr: string) => ReadonlyMap<bigint, PeerId> {
+  let index = new Map<bigint, PeerId>();
+  const read = () => {
+    index = new Map(
+      tables.rows("endpoints").map(({ key, origin }) => [parseAddress(key).value, origin]),
+    );
+  };
+  tables.watch("endpoints", read);
+  read();
+  return () => index;
 }

@@ -49,7 +49,7 @@ export class SimRpc implements Rpc {
         reject(new TsweaveError("TIMED_OUT", "did not answer in time")),
       );
       if (target === undefined) return;
-      mesh.deliver(asker, target, () => {
+      mesh.ask(asker, target, () => {
         const served = target.process?.rpc;
         const handle = served?.handler(service);
         if (handle === undefined) return;

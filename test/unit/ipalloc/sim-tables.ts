@@ -21,6 +21,8 @@ export interface OriginRows {
 }
 
 export class SimTables implements Tables {
+  /** Live peers that do not confirm this host's rows. */
+  late: readonly PeerId[] = [];
   readonly #origins = new Map<PeerId, OriginRows>();
   readonly #watchers = new Set<{ table: TableName; receive: (c: readonly RowChange[]) => void }>();
   readonly #self: PeerId;
@@ -46,7 +48,7 @@ export class SimTables implements Tables {
     return [...this.#origins.values()].flatMap(({ origin, rows }) =>
       [...rows].flatMap(([name, bytes]) => {
         const [of, key = ""] = name.split(" ");
-        return of === table ? [{ origin, table, key, value: decodeWire(bytes) }] : [];
+        return of === table ? [{ origin, table, key, value: decoded(bytes) }] : [];
       }),
     );
   }
@@ -58,18 +60,27 @@ export class SimTables implements Tables {
   }
 
   async announce(): Promise<{ late: readonly PeerId[] }> {
-    return { late: [] };
+    return { late: this.late };
   }
 
-  known(): OriginRows[] {
-    return [...this.#origins.values()];
+  /** Forgets an origin. */
+  drop(origin: PeerId): void {
+    const rows = this.#origins.get(origin)?.rows;
+    this.#origins.delete(origin);
+    this.#tell([...(rows?.keys() ?? [])].map((name) => changeOf(origin, name, undefined)));
+  }
+
+  /** Origins of which this host knows more than `other`. */
+  newerThan(other: SimTables): OriginRows[] {
+    return [...this.#origins.values()].filter((rows) =>
+      isNewer(rows, other.#origins.get(rows.origin)),
+    );
   }
 
   /** Merges what another host knows of one origin. */
   absorb(rows: OriginRows): void {
     const mine = this.#origins.get(rows.origin);
-    if (rows.origin === this.#self) return;
-    if (mine !== undefined && (rows.epoch - mine.epoch || rows.seq - mine.seq) <= 0) return;
+    if (rows.origin === this.#self || !isNewer(rows, mine)) return;
     this.#origins.set(rows.origin, rows);
     const names = new Set([...(mine?.rows.keys() ?? []), ...rows.rows.keys()]);
     this.#tell(
@@ -100,13 +111,28 @@ export class SimTables implements Tables {
   }
 }
 
+function isNewer(rows: OriginRows, known: OriginRows | undefined): boolean {
+  return known === undefined || (rows.epoch - known.epoch || rows.seq - known.seq) > 0;
+}
+
 function changeOf(origin: PeerId, name: string, bytes: Uint8Array | undefined): RowChange {
   const [table, key = ""] = name.split(" ");
-  const value = bytes === undefined ? undefined : decodeWire(bytes);
+  const value = bytes === undefined ? undefined : decoded(bytes);
   return { origin, table: table as TableName, key, value };
 }
 
 function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return Buffer.compare(a, b) === 0;
+}
+
+/** Values are read far more often than written. */
+const values = new WeakMap<Uint8Array, WireValue>();
+
+function decoded(bytes: Uint8Array): WireValue {
+  const known = values.get(bytes);
+  if (known !== undefined) return known;
+  const value = decodeWire(bytes);
+  values.set(bytes, value);
+  return value;
 }

@@ -2,8 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeWire, type HostPort, type WireValue } from "../../../mesh/index.ts";
-import { processClock } from "../../../mesh/io/clock.ts";
-import { createSwimEngine } from "../../../mesh/io/swim-engine.ts";
 import {
   decodePacket,
   encodeMessage,
@@ -11,6 +9,7 @@ import {
   type Message,
 } from "../../../mesh/membership/packet.ts";
 import { scaledTiming } from "../../../mesh/membership/timing.ts";
+import { swimUnderTest } from "../../contract/engines.ts";
 import {
   type EngineUnderTest,
   idOf,
@@ -26,17 +25,7 @@ const timing = scaledTiming(0.1);
 const stranger: HostPort = { host: "10.9.9.9", port: 1 };
 
 function engine(log: QuietLog): EngineUnderTest {
-  return {
-    name: "swim",
-    intervalMs: timing.intervalMs,
-    suspicionMs: timing.suspicionSmallMs,
-    healMaxMs: timing.healMaxMs,
-    create: (datagrams, self, targets) =>
-      createSwimEngine(
-        { datagrams, clock: processClock(), random: new SeededRandom(self.incarnation), log },
-        { self, targets, timing },
-      ),
-  };
+  return swimUnderTest(timing, { log, random: (self) => new SeededRandom(self.incarnation) });
 }
 
 /** Length-prefixed frames of arbitrary wire values. */
@@ -115,6 +104,9 @@ test("ill-shaped packets are refused whole", () => {
     ["a broadcast host", frames([...header], [14, record({ 4: "255.255.255.255" })])],
     ["any host", frames([...header], [14, record({ 4: "0.0.0.0" })])],
     ["port 0", frames([...header], [14, record({ 5: 0 })])],
+    ["other hosts that are no list", frames([...header], [14, [...record(), "10.0.0.2"]])],
+    ["too many hosts", frames([...header], [14, [...record(), Array(4).fill("10.0.0.2")]])],
+    ["a multicast host among several", frames([...header], [14, [...record(), ["239.1.1.1"]]])],
     ["an empty name", frames([...header], [14, record({ 3: "" })])],
     ["a name with an escape", frames([...header], [14, record({ 3: "\u001b[2J" })])],
     ["a torn message", frames([...header], [10, 1]).subarray(0, -1)],
@@ -122,7 +114,9 @@ test("ill-shaped packets are refused whole", () => {
   for (const [what, packet] of refused) {
     assert.throws(() => decodePacket(packet), { code: "BAD_MESSAGE" }, what);
   }
-  const fine = decodePacket(frames([...header, "later"], [14, [...record(), "later"]], [99, "?"]));
+  const fine = decodePacket(
+    frames([...header, "later"], [14, [...record(), [], "later"]], [99, "?"]),
+  );
   assert.equal(fine.messages.length, 1);
 });
 

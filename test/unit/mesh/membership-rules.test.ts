@@ -230,18 +230,50 @@ test("digests are equal exactly when the live records are", () => {
   assert.deepEqual(a.digest(record(1, "alive", 1)), b.digest(record(2)));
 });
 
-test("a twin needs two sightings a second apart, and fades", () => {
+test("a twin is an earlier life that speaks again after the later one, and fades", () => {
   const twins = new Twins();
-  const [here, there] = [record(1).meta.advertise, record(2).meta.advertise];
-  assert.equal(twins.seen(id(1), here, there, 0), false);
-  assert.equal(twins.seen(id(1), here, there, 900), false);
+  const places = [record(1).meta.advertise, record(2).meta.advertise] as const;
+  const life = (incarnation: number) => ({ era: 0, incarnation, boot: 1 });
+  const seen = (incarnation: number, nowMs: number) =>
+    twins.seen(id(1), life(incarnation), places, nowMs);
+  assert.equal(seen(1, 0), false);
+  twins.heard(id(1));
+  assert.equal(seen(1, 900), false);
   assert.deepEqual(twins.problems(900), []);
-  assert.equal(twins.seen(id(1), here, there, 1000), true);
-  assert.equal(twins.seen(id(1), here, there, 1100), false);
+  assert.equal(seen(1, 1000), true);
+  assert.equal(seen(1, 1100), false, "said once");
   assert.equal(twins.problems(1100)[0]?.code, "PEER_ID_SHARED");
   assert.deepEqual(twins.problems(31_200), []);
+  assert.equal(seen(1, 31_200), false, "it must be proved anew");
+});
+
+test("restarts are no twins, whatever their last packets do", () => {
+  const twins = new Twins();
+  const { advertise } = record(1).meta;
+  for (let incarnation = 1; incarnation < 60; incarnation += 1) {
+    const life = { era: 0, incarnation, boot: incarnation };
+    const atMs = 2000 * incarnation;
+    assert.equal(twins.seen(id(1), life, [advertise, advertise], atMs), false);
+    twins.heard(id(1));
+    assert.equal(twins.seen(id(1), life, [advertise, advertise], atMs + 150), false);
+    assert.deepEqual(twins.problems(atMs + 150), []);
+  }
+  const gone = { era: 0, incarnation: 200, boot: 1 };
+  assert.equal(twins.seen(id(2), gone, [advertise, advertise], 0), false);
+  assert.equal(
+    twins.seen(id(2), gone, [advertise, advertise], 5000),
+    false,
+    "the later one is gone",
+  );
+});
+
+test("that the mesh knows a later start of this peer is said once, and fades", () => {
+  const twins = new Twins();
+  const [here, there] = [record(1).meta.advertise, record(2).meta.advertise];
   assert.equal(twins.superseded(id(1), here, there, 0), true);
   assert.equal(twins.superseded(id(1), here, there, 1), false);
+  assert.equal(twins.problems(1)[0]?.code, "PEER_SUPERSEDED");
+  assert.deepEqual(twins.problems(31_200), []);
 });
 
 test("packets never exceed their bound and come back as they went", () => {

@@ -1,94 +1,15 @@
-/** What the native engine does beyond the contract: clones, the other engine, hostile packets. */
+/** Engines that meet the other kind, and the native engine among large and hostile packets. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HostPort, MembershipEngine, PeerMeta } from "../../../mesh/index.ts";
-import { processClock } from "../../../mesh/io/clock.ts";
-import { cryptoRandom } from "../../../mesh/io/random.ts";
-import { createSwimEngine } from "../../../mesh/io/swim-engine.ts";
-import { scaledNative } from "../../../mesh/membership/native/config.ts";
-import { createNativeEngine } from "../../../mesh/membership/native/engine.ts";
-import { PACKET_BYTES_MAX, scaledTiming } from "../../../mesh/membership/timing.ts";
+import { PACKET_BYTES_MAX } from "../../../mesh/membership/timing.ts";
+import { alive, codes, withPeers } from "../../contract/engines.ts";
 import { addressOf, idOf, sleep, until } from "../../contract/membership.ts";
-import { LiveNetwork } from "../../lib/live-network.ts";
-import { QuietLog } from "../../lib/quiet-log.ts";
 import { SeededRandom } from "../../lib/seeded-random.ts";
 
-const timing = scaledNative(0.1);
-
-function meta(id: number, address: HostPort, incarnation = 1): PeerMeta {
-  return { id: idOf(id), name: `peer-${id}`, incarnation, advertise: address };
+function meta(id: number, address: HostPort): PeerMeta {
+  return { id: idOf(id), name: `peer-${id}`, incarnation: 1, advertise: address };
 }
-
-class Peers {
-  readonly network = new LiveNetwork(7);
-  readonly log = new QuietLog();
-  readonly engines: MembershipEngine[] = [];
-
-  async start(
-    self: PeerMeta,
-    targets: readonly HostPort[],
-    engine: "native" | "swim" = "native",
-  ): Promise<MembershipEngine> {
-    const ports = {
-      datagrams: this.network.datagrams(self.advertise),
-      streams: { probe: async () => "silent" as const },
-      clock: processClock(),
-      random: cryptoRandom(),
-      log: this.log,
-    };
-    const made =
-      engine === "native"
-        ? createNativeEngine(ports, { self, targets, timing })
-        : createSwimEngine(ports, { self, targets, timing: scaledTiming(0.1) });
-    this.engines.push(made);
-    await made.start();
-    return made;
-  }
-
-  async end(): Promise<void> {
-    for (const engine of this.engines) await engine.stop();
-  }
-}
-
-async function withPeers(run: (peers: Peers) => Promise<void>): Promise<void> {
-  const peers = new Peers();
-  try {
-    await run(peers);
-  } finally {
-    await peers.end();
-  }
-}
-
-const alive = (engine: MembershipEngine): number =>
-  engine.members().filter((member) => member.state === "alive").length;
-const codes = (engine: MembershipEngine) => engine.problems().map((problem) => problem.code);
-
-test("two processes with one id are named at the clones and at others", async () => {
-  await withPeers(async (peers) => {
-    const other = await peers.start(meta(1, addressOf(1)), []);
-    const original = await peers.start(meta(2, addressOf(2), 5), [addressOf(1)]);
-    await until("joined", 1000, () => alive(other) === 2 && alive(original) === 2);
-    const clone = await peers.start(meta(2, addressOf(3), 6), [addressOf(1)]);
-    await until("seen", 5000, () =>
-      [other, original, clone].every((engine) => codes(engine).includes("PEER_ID_SHARED")),
-    );
-    assert.equal(other.members().length, 2, "never two records for one id");
-    assert.equal(other.members()[1]?.advertise.host, addressOf(3).host);
-  });
-});
-
-test("a peer takes its id back from a later start that is gone", async () => {
-  await withPeers(async (peers) => {
-    const other = await peers.start(meta(1, addressOf(1)), []);
-    const rolledBack = await peers.start(meta(2, addressOf(2), 9), [addressOf(1)]);
-    await until("joined", 1000, () => alive(other) === 2);
-    await rolledBack.stop();
-    const again = await peers.start(meta(2, addressOf(2), 8), [addressOf(1)]);
-    const isBack = () => other.members()[1]?.incarnation === 8 && alive(other) === 2;
-    await until("back", 5000, isBack);
-    await until("sees all", 2000, () => alive(again) === 2);
-  });
-});
 
 for (const [own, theirs] of [
   ["native", "swim"],
@@ -154,17 +75,5 @@ test("random, cut and mutated packets neither stop an engine nor bury a member",
     const failed = peers.log.lines.filter((line) => line.message === "a membership packet failed");
     assert.deepEqual(failed, []);
     assert.ok(peers.log.lines.some((line) => line.message === "refused a membership packet"));
-  });
-});
-
-test("a stopped engine is silent, and an unusable name is refused", async () => {
-  await withPeers(async (peers) => {
-    const a = await peers.start(meta(1, addressOf(1)), [addressOf(2)]);
-    await a.stop();
-    const sent = peers.network.sentPackets;
-    await sleep(400);
-    assert.equal(peers.network.sentPackets, sent);
-    const nameless = { ...meta(2, addressOf(2)), name: "" };
-    await assert.rejects(peers.start(nameless, []), { code: "CONFIG" });
   });
 });

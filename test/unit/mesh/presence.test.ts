@@ -14,15 +14,14 @@ const meta = (digit: string): PeerMeta => ({
   advertise: { host: "10.0.0.9", port: 6783 },
 });
 
-function world(answer: Reachability) {
+function world(answer: Reachability, other = meta("b"), silent: readonly string[] = []) {
   const clock = new VirtualClock();
   const membership = new FakeMembership(meta("a"));
   const state = { answer };
-  const other = meta("b");
   const presence = new Presence({
     clock,
     log: new QuietLog(),
-    streams: { probe: async () => state.answer },
+    streams: { probe: async ({ host }) => (silent.includes(host) ? "silent" : state.answer) },
     members: () => membership.members(),
     origins: () => new Map([[other.id, other.advertise]]),
   });
@@ -54,6 +53,17 @@ describe("Presence", () => {
     state.answer = "silent";
     await clock.run(10_000);
     assert.equal(presence.entriesCount(other.id), false);
+  });
+
+  it("keeps the entries of a host that answers at any of its addresses", async () => {
+    const several = { ...meta("b"), hosts: ["10.0.0.9", "10.1.0.9"] };
+    const { clock, membership, presence, state } = world("refused", several, ["10.0.0.9"]);
+    membership.set(several, "dead", clock.nowMs());
+    await clock.run(600_000);
+    assert.equal(presence.entriesCount(several.id), true);
+    state.answer = "silent";
+    await clock.run(10_000);
+    assert.equal(presence.entriesCount(several.id), false);
   });
 
   it("keeps a peer that was not yet seen in this life, within the same grace", async () => {

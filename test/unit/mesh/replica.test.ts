@@ -6,6 +6,10 @@ import { LIMITS } from "../../../mesh/index.ts";
 import { deltaFromWire, deltaToWire } from "../../../mesh/tables/messages.ts";
 import { Replica } from "../../../mesh/tables/replica.ts";
 import type { TableRow } from "../../../mesh/tables/types.ts";
+import { mergeSchedules } from "../../sim/merge-laws.ts";
+
+/** Random schedules of the merge laws; `npm run sim -- --nightly` runs 10 000. */
+const SCHEDULES = Number(process.env.SCHEDULES ?? 400);
 
 const A = "a".repeat(32);
 const B = "b".repeat(32);
@@ -23,6 +27,10 @@ function catchUp(to: Replica, from: Replica): void {
 }
 
 describe("Replica", () => {
+  it("merges by a join: commutative, associative, idempotent, in the end byte-equal", () => {
+    mergeSchedules(SCHEDULES);
+  });
+
   it("reports each net change once and nothing for an equal value", () => {
     const a = new Replica(A, 1);
     assert.equal(a.put("endpoints", "e1", ["x"]).length, 1);

@@ -109,7 +109,7 @@ for (const [name, spoil, kinds] of CASES) {
 
 test("a vxlan0 of the wrong kind is rebuilt with all its entries", async () => {
   const shape = { learning: false, proxy: true, l2miss: true, l3miss: true, foreignSocket: true };
-  const right = { vni: 256, port: 4789, ...shape };
+  const right = { vni: 256, port: 4789, underlay: 4 as const, ...shape };
   const wrongs = [
     { vni: 257 },
     { port: 8472 },
@@ -118,6 +118,7 @@ test("a vxlan0 of the wrong kind is rebuilt with all its entries", async () => {
     { l2miss: false },
     { l3miss: false },
     { foreignSocket: false },
+    { underlay: 6 as const },
   ];
   for (const wrong of wrongs) {
     const kernel = await built();

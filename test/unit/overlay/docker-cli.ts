@@ -1,7 +1,7 @@
 /** The engine's side of the plugin protocol: what `docker network create`, `run`, `stop` cause. */
 import { createHash } from "node:crypto";
 import type { FakeContainer } from "../../lib/fake-engine.ts";
-import type { Reply, World } from "./docker-world.ts";
+import { type Reply, World } from "./docker-world.ts";
 
 /** A 64-digit id as the engine makes them. */
 export function id(of: string): string {
@@ -24,6 +24,20 @@ export interface Running {
   readonly ip: string;
   /** The answer to Join. */
   readonly join: Reply;
+}
+
+/** A test with a host of its own, and its engine. */
+export function inWorld(
+  test: (on: { readonly world: World; readonly cli: DockerCli }) => Promise<void>,
+): () => Promise<void> {
+  return async () => {
+    const world = await World.create();
+    try {
+      await test({ world, cli: new DockerCli(world) });
+    } finally {
+      await world.destroy();
+    }
+  };
 }
 
 /** What Docker says when a call fails. */
@@ -73,7 +87,7 @@ export class DockerCli {
   async networkRemove(networkId: string): Promise<void> {
     const [subnet = ""] = this.#world.engine.nets.get(networkId)?.subnets ?? [];
     const PoolID = `tsweave:${subnet}`;
-    const Address = this.#world.addresses.pools.get(subnet)?.gateway;
+    const Address = this.#world.addresses.opened.get(subnet)?.gateway;
     await this.#ok("IpamDriver.ReleaseAddress", { PoolID, Address });
     await this.#ok("IpamDriver.ReleasePool", { PoolID });
     await this.#ok("NetworkDriver.DeleteNetwork", { NetworkID: networkId });

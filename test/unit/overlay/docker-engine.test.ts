@@ -60,6 +60,7 @@ describe("the engine's API", () => {
       subnets: ["10.32.0.0/12"],
       options: { "com.docker.network.driver.mtu": "9000" },
       ipRange: "10.40.0.0/16",
+      gateway: "10.32.0.1",
       auxiliary: ["10.32.0.9"],
       endpoints: [
         {

@@ -78,6 +78,7 @@ describe("the ledger", () => {
       load: (key) => files.load(key),
       save: (key, bytes) => files.save(key, bytes),
       records: (key) => files.records(key),
+      damage: (key) => files.damage(key),
       rewrite: async (key, records) => {
         if (isFull) throw new Error("ENOSPC");
         await files.rewrite(key, records);

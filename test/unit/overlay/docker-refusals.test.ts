@@ -1,144 +1,176 @@
 /** What the driver refuses, and that a refusal changes nothing. */
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { DockerCli, id } from "./docker-cli.ts";
+import { DockerCli, id, inWorld } from "./docker-cli.ts";
 import { SUBNET, World } from "./docker-world.ts";
 
 const SPACE = { AddressSpace: "tsweave-local" };
 
 describe("what the Docker driver refuses", () => {
-  let world: World;
-  let cli: DockerCli;
+  it(
+    "acts on no call that lost its body",
+    inWorld(async ({ world, cli }) => {
+      await cli.networkCreate("tsweave", SUBNET);
+      const held = world.addresses.ips().length;
+      for (const method of [
+        "IpamDriver.RequestPool",
+        "IpamDriver.RequestAddress",
+        "IpamDriver.ReleaseAddress",
+        "IpamDriver.ReleasePool",
+        "NetworkDriver.CreateNetwork",
+        "NetworkDriver.DeleteNetwork",
+        "NetworkDriver.CreateEndpoint",
+        "NetworkDriver.Join",
+        "NetworkDriver.Leave",
+        "NetworkDriver.DeleteEndpoint",
+        "NetworkDriver.EndpointOperInfo",
+      ]) {
+        const reply = await world.call(method);
+        assert.match(reply.Err ?? "", /without its arguments/, method);
+        assert.equal(reply.Err, reply.Error);
+      }
+      assert.equal(world.addresses.ips().length, held);
+      assert.equal(world.host.networks.size, 1);
+    }),
+  );
 
-  beforeEach(async () => {
-    world = await World.create();
-    cli = new DockerCli(world);
-  });
+  it(
+    "answers 404 to methods it does not have",
+    inWorld(async ({ world }) => {
+      const raw = await world.exchange("NetworkDriver.Nonsense", "{}");
+      assert.equal(raw.status, 404);
+      assert.match(raw.text, /"Err"/);
+      assert.equal((await world.exchange("__proto__", "{}")).status, 404);
+    }),
+  );
 
-  afterEach(async () => {
-    await world.destroy();
-  });
+  it(
+    "answers 413 to a body beyond the limit",
+    inWorld(async ({ world }) => {
+      const raw = await world.exchange("NetworkDriver.Join", `"${"x".repeat(1024 * 1024)}"`);
+      assert.equal(raw.status, 413);
+    }),
+  );
 
-  it("acts on no call that lost its body", async () => {
-    await cli.networkCreate("tsweave", SUBNET);
-    const held = world.addresses.ips().length;
-    for (const method of [
-      "IpamDriver.RequestPool",
-      "IpamDriver.RequestAddress",
-      "IpamDriver.ReleaseAddress",
-      "IpamDriver.ReleasePool",
-      "NetworkDriver.CreateNetwork",
-      "NetworkDriver.DeleteNetwork",
-      "NetworkDriver.CreateEndpoint",
-      "NetworkDriver.Join",
-      "NetworkDriver.Leave",
-      "NetworkDriver.DeleteEndpoint",
-      "NetworkDriver.EndpointOperInfo",
-    ]) {
-      const reply = await world.call(method);
-      assert.match(reply.Err ?? "", /without its arguments/, method);
-      assert.equal(reply.Err, reply.Error);
-    }
-    assert.equal(world.addresses.ips().length, held);
-    assert.equal(world.host.networks.size, 1);
-  });
+  it(
+    "refuses a pool without a subnet, and IPv6",
+    inWorld(async ({ world }) => {
+      const none = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "" });
+      assert.match(none.Error ?? "", /needs its subnet; create it with --subnet/);
+      const six = { ...SPACE, Pool: "fd00::/64", V6: true };
+      assert.match((await world.call("IpamDriver.RequestPool", six)).Error ?? "", /IPv4 only/);
+      const odd = { ...SPACE, Pool: "10.32.0.5/12" };
+      assert.match(
+        (await world.call("IpamDriver.RequestPool", odd)).Error ?? "",
+        /10\.32\.0\.0\/12/,
+      );
+      const range = { ...SPACE, Pool: SUBNET, SubPool: "10.99.0.0/16" };
+      assert.match((await world.call("IpamDriver.RequestPool", range)).Error ?? "", /not inside/);
+      const option = { ...SPACE, Pool: SUBNET, Options: { colour: "red" } };
+      assert.match((await world.call("IpamDriver.RequestPool", option)).Error ?? "", /colour/);
+      assert.equal(world.addresses.opened.size, 0);
+    }),
+  );
 
-  it("answers 404 to methods it does not have", async () => {
-    const raw = await world.exchange("NetworkDriver.Nonsense", "{}");
-    assert.equal(raw.status, 404);
-    assert.match(raw.text, /"Err"/);
-    assert.equal((await world.exchange("__proto__", "{}")).status, 404);
-  });
+  it(
+    "refuses a pool that this engine holds: the engine would ask for ever",
+    inWorld(async ({ world, cli }) => {
+      await cli.networkCreate("tsweave", SUBNET);
+      const again = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
+      assert.match(again.Error ?? "", /in use by network tsweave/);
+      const inside = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "10.33.0.0/16" });
+      assert.match(inside.Error ?? "", /in use by network tsweave/);
+    }),
+  );
 
-  it("answers 413 to a body beyond the limit", async () => {
-    const raw = await world.exchange("NetworkDriver.Join", `"${"x".repeat(1024 * 1024)}"`);
-    assert.equal(raw.status, 413);
-  });
+  it(
+    "refuses a repeated pool also between RequestPool and CreateNetwork",
+    inWorld(async ({ world }) => {
+      const first = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
+      assert.equal(first.Error, undefined);
+      const again = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
+      assert.match(again.Error ?? "", /in use/);
+    }),
+  );
 
-  it("refuses a pool without a subnet, and IPv6", async () => {
-    const none = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "" });
-    assert.match(none.Error ?? "", /needs its subnet; create it with --subnet/);
-    const six = { ...SPACE, Pool: "fd00::/64", V6: true };
-    assert.match((await world.call("IpamDriver.RequestPool", six)).Error ?? "", /IPv4 only/);
-    const odd = { ...SPACE, Pool: "10.32.0.5/12" };
-    assert.match((await world.call("IpamDriver.RequestPool", odd)).Error ?? "", /10\.32\.0\.0\/12/);
-    const range = { ...SPACE, Pool: SUBNET, SubPool: "10.99.0.0/16" };
-    assert.match((await world.call("IpamDriver.RequestPool", range)).Error ?? "", /not inside/);
-    const option = { ...SPACE, Pool: SUBNET, Options: { colour: "red" } };
-    assert.match((await world.call("IpamDriver.RequestPool", option)).Error ?? "", /colour/);
-    assert.equal(world.addresses.pools.size, 0);
-  });
+  it(
+    "gives the pool again when the engine lost the network, not when it is silent",
+    inWorld(async ({ world, cli }) => {
+      const networkId = await cli.networkCreate("tsweave", SUBNET);
+      world.engine.nets.delete(networkId);
+      world.engine.mode = "hung";
+      const silent = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
+      assert.match(silent.Error ?? "", /Docker cannot be asked/);
+      world.engine.mode = "up";
+      await cli.networkCreate("tsweave", SUBNET);
+      assert.deepEqual(world.host.removedNetworks, [networkId]);
+    }),
+  );
 
-  it("refuses a pool that this engine holds: the engine would ask for ever", async () => {
-    await cli.networkCreate("tsweave", SUBNET);
-    const again = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
-    assert.match(again.Error ?? "", /in use by network tsweave/);
-    const inside = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "10.33.0.0/16" });
-    assert.match(inside.Error ?? "", /in use by network tsweave/);
-  });
+  it(
+    "refuses addresses of Docker's own IPAM",
+    inWorld(async ({ world }) => {
+      const reply = await world.call("NetworkDriver.CreateNetwork", {
+        NetworkID: id("n"),
+        Options: {},
+        IPv4Data: [
+          { AddressSpace: "LocalDefault", Pool: "172.19.0.0/16", Gateway: "172.19.0.1/16" },
+        ],
+      });
+      assert.match(reply.Err ?? "", /-d tsweave needs --ipam-driver tsweave/);
+      assert.equal(world.docker?.networks().length, 0);
+    }),
+  );
 
-  it("refuses a repeated pool also between RequestPool and CreateNetwork", async () => {
-    const first = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
-    assert.equal(first.Error, undefined);
-    const again = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
-    assert.match(again.Error ?? "", /in use/);
-  });
+  it(
+    "refuses options that have no effect by name",
+    inWorld(async ({ cli }) => {
+      const generic = { "com.docker.network.bridge.name": "br9" };
+      await assert.rejects(cli.networkCreate("blue", "10.80.0.0/16", { generic }), /bridge\.name/);
+      const mtu = { "com.docker.network.driver.mtu": "12" };
+      await assert.rejects(
+        cli.networkCreate("red", "10.81.0.0/16", { generic: mtu }),
+        /not an MTU/,
+      );
+    }),
+  );
 
-  it("gives the pool again when the engine lost the network, not when it is silent", async () => {
-    const networkId = await cli.networkCreate("tsweave", SUBNET);
-    world.engine.nets.delete(networkId);
-    world.engine.mode = "hung";
-    const silent = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
-    assert.match(silent.Error ?? "", /Docker cannot be asked/);
-    world.engine.mode = "up";
-    await cli.networkCreate("tsweave", SUBNET);
-    assert.deepEqual(world.host.removedNetworks, [networkId]);
-  });
+  it(
+    "tolerates ends of what it does not know, and repeats of them",
+    inWorld(async ({ world, cli }) => {
+      const networkId = await cli.networkCreate("tsweave", SUBNET);
+      const ref = { NetworkID: networkId, EndpointID: id("stranger") };
+      for (let turn = 0; turn < 2; turn++) {
+        assert.deepEqual(await world.call("NetworkDriver.Leave", ref), {});
+        assert.deepEqual(await world.call("NetworkDriver.DeleteEndpoint", ref), {});
+        const address = { PoolID: `tsweave:${SUBNET}`, Address: "10.32.7.7" };
+        assert.deepEqual(await world.call("IpamDriver.ReleaseAddress", address), {});
+        assert.deepEqual(
+          await world.call("NetworkDriver.DeleteNetwork", { NetworkID: id("x") }),
+          {},
+        );
+      }
+    }),
+  );
 
-  it("refuses addresses of Docker's own IPAM", async () => {
-    const reply = await world.call("NetworkDriver.CreateNetwork", {
-      NetworkID: id("n"),
-      Options: {},
-      IPv4Data: [{ AddressSpace: "LocalDefault", Pool: "172.19.0.0/16", Gateway: "172.19.0.1/16" }],
-    });
-    assert.match(reply.Err ?? "", /-d tsweave needs --ipam-driver tsweave/);
-    assert.equal(world.docker?.networks().length, 0);
-  });
-
-  it("refuses options that have no effect by name", async () => {
-    const generic = { "com.docker.network.bridge.name": "br9" };
-    await assert.rejects(cli.networkCreate("blue", "10.80.0.0/16", { generic }), /bridge\.name/);
-    const mtu = { "com.docker.network.driver.mtu": "12" };
-    await assert.rejects(cli.networkCreate("red", "10.81.0.0/16", { generic: mtu }), /not an MTU/);
-  });
-
-  it("tolerates ends of what it does not know, and repeats of them", async () => {
-    const networkId = await cli.networkCreate("tsweave", SUBNET);
-    const ref = { NetworkID: networkId, EndpointID: id("stranger") };
-    for (let turn = 0; turn < 2; turn++) {
-      assert.deepEqual(await world.call("NetworkDriver.Leave", ref), {});
-      assert.deepEqual(await world.call("NetworkDriver.DeleteEndpoint", ref), {});
-      const address = { PoolID: `tsweave:${SUBNET}`, Address: "10.32.7.7" };
-      assert.deepEqual(await world.call("IpamDriver.ReleaseAddress", address), {});
-      assert.deepEqual(await world.call("NetworkDriver.DeleteNetwork", { NetworkID: id("x") }), {});
-    }
-  });
-
-  it("takes --aux-address as the user's own and --gateway as the gateway", async () => {
-    await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "10.80.0.0/16" });
-    const pool = { PoolID: "tsweave:10.80.0.0/16" };
-    const type = { RequestAddressType: "com.docker.network.gateway" };
-    const gateway = { ...pool, Address: "10.80.0.254", Options: type };
-    assert.deepEqual(await world.call("IpamDriver.RequestAddress", gateway), {
-      Address: "10.80.0.254/16",
-      Data: {},
-    });
-    const aux = { ...pool, Address: "10.80.0.9" };
-    assert.equal((await world.call("IpamDriver.RequestAddress", aux)).Address, "10.80.0.9/16");
-    assert.deepEqual(world.addresses.ips(), []);
-    assert.deepEqual([...world.addresses.reserved], ["10.80.0.0/16 10.80.0.9"]);
-  });
+  it(
+    "takes --aux-address as the user's own and --gateway as the gateway",
+    inWorld(async ({ world }) => {
+      await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "10.80.0.0/16" });
+      const pool = { PoolID: "tsweave:10.80.0.0/16" };
+      const type = { RequestAddressType: "com.docker.network.gateway" };
+      const gateway = { ...pool, Address: "10.80.0.254", Options: type };
+      assert.deepEqual(await world.call("IpamDriver.RequestAddress", gateway), {
+        Address: "10.80.0.254/16",
+        Data: {},
+      });
+      const aux = { ...pool, Address: "10.80.0.9" };
+      assert.equal((await world.call("IpamDriver.RequestAddress", aux)).Address, "10.80.0.9/16");
+      assert.deepEqual(world.addresses.ips(), []);
+      assert.deepEqual([...world.addresses.reserved], ["10.80.0.0/16 10.80.0.9"]);
+    }),
+  );
 });
 
 describe("arbitrary bodies", () => {

@@ -27,24 +27,25 @@ import { settle, VirtualClock } from "../../lib/virtual-clock.ts";
 
 /** One host's addresses, given out in order. */
 export class FakeAddresses implements AddressBook {
-  readonly pools = new Map<string, { gateway: string; open: boolean }>();
+  readonly opened = new Map<string, { gateway: string; open: boolean }>();
   readonly held = new Map<string, string>();
   readonly reserved = new Set<string>();
   /** Addresses that another host has. */
   readonly foreign = new Set<string>();
+  claims = 0;
   #next = 0n;
 
   async openPool(subnet: string, gateway?: string): Promise<{ gateway: string }> {
     const first = formatAddress(usableOf(parseCidr(subnet)).first, 32);
-    const known = this.pools.get(subnet)?.gateway;
+    const known = this.opened.get(subnet)?.gateway;
     const pool = { gateway: gateway ?? known ?? first, open: true };
-    this.pools.set(subnet, pool);
+    this.opened.set(subnet, pool);
     return pool;
   }
 
   async closePool(subnet: string): Promise<void> {
-    const pool = this.pools.get(subnet);
-    if (pool !== undefined) this.pools.set(subnet, { ...pool, open: false });
+    const pool = this.opened.get(subnet);
+    if (pool !== undefined) this.opened.set(subnet, { ...pool, open: false });
   }
 
   async allocate(
@@ -56,19 +57,27 @@ export class FakeAddresses implements AddressBook {
     for (let tries = 0; tries < 1000; tries++) {
       this.#next += 1n;
       const ip = formatAddress(first + (this.#next % (last - first + 1n)), 32);
-      if (!this.#taken(subnet, ip)) return this.#hold(subnet, key, ip);
+      if (this.foreign.has(ip) || this.#taken(subnet, ip)) continue;
+      return this.#hold(subnet, key, ip);
     }
     throw new TsweaveError("NO_ADDRESS", `no free address in ${subnet}`);
   }
 
   async claim(subnet: string, key: string, ip: string): Promise<void> {
     addressWithin(parseCidr(subnet), ip);
+    this.claims += 1;
+    if (this.foreign.has(ip)) throw new TsweaveError("ADDRESS_TAKEN", `${ip} is another's`);
+    await this.adopt(subnet, key, ip);
+  }
+
+  async adopt(subnet: string, key: string, ip: string): Promise<void> {
+    if (this.held.get(`${subnet} ${ip}`) === key) return;
     if (this.#taken(subnet, ip)) throw new TsweaveError("ADDRESS_TAKEN", `${ip} is taken`);
     this.#hold(subnet, key, ip);
   }
 
-  async adopt(subnet: string, key: string, ip: string): Promise<void> {
-    if (!this.#taken(subnet, ip)) this.#hold(subnet, key, ip);
+  pools(): string[] {
+    return [...this.opened].flatMap(([subnet, { open }]) => (open ? [subnet] : []));
   }
 
   async reserve(subnet: string, ip: string): Promise<void> {
@@ -80,10 +89,10 @@ export class FakeAddresses implements AddressBook {
     this.reserved.delete(`${subnet} ${ip}`);
   }
 
-  leases(subnet: string): { ip: string; key: string }[] {
+  leases(subnet: string): ReturnType<AddressBook["leases"]> {
     return [...this.held].flatMap(([where, key]) => {
       const [of, ip = ""] = where.split(" ");
-      return of === subnet ? [{ ip, key }] : [];
+      return of === subnet ? [{ ip, key, owned: !this.foreign.has(ip) }] : [];
     });
   }
 
@@ -94,8 +103,8 @@ export class FakeAddresses implements AddressBook {
 
   #taken(subnet: string, ip: string): boolean {
     const where = `${subnet} ${ip}`;
-    const gateway = this.pools.get(subnet)?.gateway === ip;
-    return gateway || this.foreign.has(ip) || this.held.has(where) || this.reserved.has(where);
+    const gateway = this.opened.get(subnet)?.gateway === ip;
+    return gateway || this.held.has(where) || this.reserved.has(where);
   }
 
   #hold(subnet: string, key: string, ip: string): string {
@@ -117,6 +126,9 @@ export class FakeHost {
   readonly order: string[] = [];
   refreshed = 0;
   plugFailure: Error | undefined;
+  unplugFailure: Error | undefined;
+  /** Why the driver asked for a full pass. */
+  readonly requests: string[] = [];
   /** When set, attach waits for it. */
   hookGate: Promise<void> | undefined;
 
@@ -127,13 +139,16 @@ export class FakeHost {
       this.order.push("plug");
     },
     unplug: async (id: string) => {
-      this.plugged.delete(id);
       this.order.push("unplug");
+      if (this.unplugFailure !== undefined) throw this.unplugFailure;
+      this.plugged.delete(id);
     },
     removeNetwork: async ({ id }: Pick<Network, "id">) => {
       this.removedNetworks.push(id);
     },
-    request: () => undefined,
+    request: (reason: string) => {
+      this.requests.push(reason);
+    },
   };
 
   readonly publisher = {

@@ -66,6 +66,7 @@ test("links, entries and filters are read", () => {
     l2miss: true,
     l3miss: true,
     foreignSocket: true,
+    underlay: 4,
   });
   assert.equal(seen.links.get("vxlan0")?.portLearning, false);
   assert.deepEqual([...seen.neighbours], [["10.32.0.9", "02:42:0a:20:00:09"]]);

@@ -18,10 +18,16 @@ const LINES: readonly [Step, string, string][] = [
     `link add br0 mtu 1450 address ${mac} type bridge stp_state 0`,
   ],
   [
-    { kind: "vxlan-add", netns, vni: 256, port: 4789, mtuBytes: 1450 },
+    { kind: "vxlan-add", netns, vni: 256, port: 4789, mtuBytes: 1450, underlay: 4 },
     "ip",
     "link add vxlan0 mtu 1450 link-netns HOST type vxlan id 256 dstport 4789 " +
       "nolearning proxy l2miss l3miss",
+  ],
+  [
+    { kind: "vxlan-add", netns, vni: 256, port: 4789, mtuBytes: 1430, underlay: 6 },
+    "ip",
+    "link add vxlan0 mtu 1430 link-netns HOST type vxlan id 256 dstport 4789 " +
+      "nolearning proxy l2miss l3miss local :: udp6zerocsumrx",
   ],
   [
     { kind: "port-set", netns, device: "vxlan0", mtuBytes: 1450 },

@@ -1,0 +1,59 @@
+/** `tsweave reset`: leave, and remove everything of tsweave from this host. */
+import { resolve } from "node:path";
+import { asTsweaveError, EXIT } from "../../mesh/index.ts";
+import type { Command, CommandInput } from "../command.ts";
+import type { ControlClient } from "../control/client.ts";
+import { clientFor, RUN_DIR_OPTION } from "./client-options.ts";
+import { consent, YES_OPTION } from "./consent.ts";
+
+const STATE_DIR = "/var/lib/tsweave";
+
+export const reset: Command = {
+  usage: "[options]",
+  positionalsMax: 0,
+  options: [
+    YES_OPTION,
+    { name: "force", summary: "also with running containers, or when no peer can be reached" },
+    {
+      name: "state-dir",
+      value: "DIR",
+      summary: "the state to remove, also TSWEAVE_STATE_DIR",
+      default: STATE_DIR,
+    },
+    RUN_DIR_OPTION,
+  ],
+  notes: [
+    "Leaves the mesh as 'tsweave leave' does, removes the tsweave networks from Docker, ends the",
+    "daemon, and removes its state, its namespaces and its devices. Without a running daemon only",
+    "the latter; the mesh then still counts this host until 'tsweave rmpeer' on another one.",
+  ],
+  examples: ["tsweave reset", "tsweave reset --yes --force"],
+  run: async (input) => {
+    await consent(input, "This removes all state of tsweave from this host.");
+    const client = clientFor(input);
+    const left = await leaveMesh(client, input);
+    const { wipeState } = await import("../wipe.ts");
+    const removed = await wipeState(stateDirOf(input));
+    input.write(`${left}; removed ${removed.length === 0 ? "nothing" : removed.join(", ")}\n`);
+    return EXIT.ok;
+  },
+};
+
+/** What became of the membership, in words. */
+async function leaveMesh(client: ControlClient, input: CommandInput): Promise<string> {
+  const force = input.options.force === true;
+  try {
+    input.note("handing over address ranges and removing networks ...\n");
+    const { text } = await client.leave({ force, networks: true });
+    await client.stop();
+    return text;
+  } catch (error) {
+    if (asTsweaveError(error).code !== "NOT_RUNNING") throw error;
+    return "no daemon runs; on another host: 'tsweave rmpeer' of this one";
+  }
+}
+
+function stateDirOf({ options, env }: CommandInput): string {
+  const given = options["state-dir"];
+  return resolve(typeof given === "string" ? given : env.TSWEAVE_STATE_DIR || STATE_DIR);
+}

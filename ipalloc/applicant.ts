@@ -1,0 +1,162 @@
+/**
+ * How a store that is not in the roster gets into it: a joiner asks members; a store that was
+ * removed gives itself up, begins anew and asks as the new store (R10).
+ *
+ * Law: who is no member owns nothing and gives out nothing. Running containers keep their
+ * addresses: the leases go over to the new store, which asks for them one by one.
+ */
+import { messageOf, type PeerId, readArray, readString, TIMES } from "../mesh/index.ts";
+import { formatAddress } from "./address.ts";
+import type { Allocator } from "./allocator.ts";
+import { type FounderPorts, isLive } from "./founder.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Pool } from "./pool.ts";
+import type { Registrar } from "./registrar.ts";
+import { Retry } from "./retry.ts";
+import { electorsOf, type RosterEntry } from "./roster.ts";
+import { decodeRoster, readPeer } from "./roster-codec.ts";
+
+const ADMIT = "ipalloc.admit";
+/** Members asked in one round: a round must end within seconds. */
+const ASKED_PER_ROUND = 5;
+/** Addresses of running containers asked for in one round. */
+const HELD_PER_ROUND = 64;
+
+export interface ApplicantParts {
+  readonly registrar: Registrar;
+  readonly allocator: Allocator;
+  readonly newStore: () => string;
+  /** The store was exchanged: everything published has to be read again. */
+  readonly reborn: () => void;
+}
+
+export class Applicant {
+  /** Names what the last round failed for. */
+  outcome: string | undefined;
+  /** Peers whose consent the asked members lack. */
+  missing: readonly PeerId[] = [];
+  /** Clock of the start of the present wait. */
+  sinceMs: number | undefined;
+  /** This host's earlier store was removed while this daemon ran, or before. */
+  returned = false;
+  readonly #ports: FounderPorts;
+  readonly #ledger: Ledger;
+  readonly #parts: ApplicantParts;
+  readonly #admission: Retry;
+  readonly #homing: Retry;
+
+  constructor(ports: FounderPorts, ledger: Ledger, parts: ApplicantParts) {
+    this.#ports = ports;
+    this.#ledger = ledger;
+    this.#parts = parts;
+    this.#admission = new Retry(ports, "ipalloc-admission", () => this.#apply());
+    this.#homing = new Retry(ports, "ipalloc-homing", () => this.#askForHeld());
+  }
+
+  stop(): void {
+    this.#admission.stop();
+    this.#homing.stop();
+  }
+
+  /** To be called when the roster, the members or the leases changed. */
+  consider(): void {
+    const { state } = this.#ledger;
+    if (state.founding === undefined || this.#parts.registrar.leaving) return;
+    if (!state.isMember) this.#admission.now();
+    else {
+      this.sinceMs = undefined;
+      if (heldElsewhere([...state.pools.values()]).length > 0) this.#homing.now();
+    }
+  }
+
+  /** Resolves with whether this store is a member. */
+  async #apply(): Promise<boolean> {
+    const { state } = this.#ledger;
+    if (state.isMember || this.#parts.registrar.leaving) return true;
+    this.sinceMs ??= this.#ports.clock.nowMs();
+    if (state.retired) {
+      this.returned = true;
+      const former = state.store;
+      await this.#ledger.rebirth(this.#parts.newStore());
+      this.#ports.log.warn({ former, store: state.store }, "removed from the roster: begins anew");
+      this.#parts.reborn();
+    }
+    const outcomes: string[] = [];
+    for (const { peer, name } of this.#sponsors()) {
+      const answer = await this.#ask(peer);
+      if (state.isMember) return true;
+      outcomes.push(`${name} ${answer}`);
+    }
+    this.outcome = outcomes.length > 0 ? outcomes.join("; ") : "no member can be reached";
+    return false;
+  }
+
+  async #ask(peer: PeerId): Promise<string> {
+    const { founding, store } = this.#ledger.state;
+    try {
+      const body = [founding?.meshId ?? "", store];
+      const reply = await this.#ports.rpc.call(peer, ADMIT, body, 2 * TIMES.rosterCallMs);
+      const [kind, value] = readArray(reply, "admission", 2, 8);
+      if (readString(kind, "admission.kind", 16) === "member") {
+        await this.#parts.registrar.learn(decodeRoster(value, "admission"));
+        return "knows a roster with another store";
+      }
+      this.missing = readArray(value, "admission.missing", 0, 64).map((one) =>
+        readPeer(one, "admission.missing"),
+      );
+      return "cannot reach enough electors";
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  /** Members in reach, electors first; some others too, because only they may be in reach. */
+  #sponsors(): { readonly peer: PeerId; readonly name: string }[] {
+    const { roster } = this.#ledger.state;
+    if (roster === undefined) return [];
+    const live = new Map(
+      this.#ports
+        .members()
+        .filter(({ self, state }) => !self && isLive(state))
+        .map(({ id, name }) => [id, name]),
+    );
+    const inReach = (entries: readonly RosterEntry[]) =>
+      entries.flatMap(({ peer }) => {
+        const name = live.get(peer);
+        return name === undefined ? [] : [{ peer, name }];
+      });
+    const electors = inReach(electorsOf(roster));
+    const others = inReach(roster.members.slice(electorsOf(roster).length));
+    // The roster known here may be old: somebody in reach knows better.
+    const anyone = [...live].map(([peer, name]) => ({ peer, name }));
+    const order = new Map([...electors, ...others, ...anyone].map((one) => [one.peer, one]));
+    return [...order.values()].slice(0, ASKED_PER_ROUND);
+  }
+
+  /** Asks the owners of addresses that run here for them. Resolves with whether all are own. */
+  async #askForHeld(): Promise<boolean> {
+    const { state } = this.#ledger;
+    for (const { pool, address, key } of heldElsewhere([...state.pools.values()])) {
+      if (!state.isMember) return true;
+      const ip = formatAddress(address, pool.cidr.bits);
+      try {
+        await this.#parts.allocator.claim(pool.cidr.text, key, ip, TIMES.spaceCallMs);
+      } catch (error) {
+        this.#ports.log.debug({ ip, err: messageOf(error) }, "a running address is not given");
+      }
+    }
+    return heldElsewhere([...state.pools.values()]).length === 0;
+  }
+}
+
+/** Leases of open pools whose address another store owns. */
+function heldElsewhere(pools: readonly Pool[]) {
+  const held = pools.flatMap((pool) =>
+    pool.open
+      ? [...pool.leases.entries()]
+          .filter(([address]) => !pool.owns(address))
+          .map(([address, { key }]) => ({ pool, address, key }))
+      : [],
+  );
+  return held.slice(0, HELD_PER_ROUND);
+}

@@ -1,0 +1,8 @@
+/** What the parts of this folder tell people who must do something. */
+
+/** Something a person should know, and what to do. */
+export interface Problem {
+  readonly code: string;
+  readonly text: string;
+  readonly next: string;
+}

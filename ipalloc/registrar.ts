@@ -1,0 +1,364 @@
+/**
+ * Keeps this store's roster the newest one, and gets the next one decided when something is wanted:
+ * an admission, an operator's word, this store's own leaving.
+ *
+ * Law: a roster is durable before anything follows from it. Who asks to be admitted is asked back
+ * before each ballot, so a delayed question of an earlier store of that host admits nobody (R9).
+ */
+import {
+  type Cancel,
+  LIMITS,
+  messageOf,
+  type PeerId,
+  readArray,
+  readBoolean,
+  TIMES,
+  TsweaveError,
+  type WireValue,
+} from "../mesh/index.ts";
+import { Council } from "./council.ts";
+import { type FounderPorts, isLive } from "./founder.ts";
+import type { Ledger } from "./ledger.ts";
+import type { StoreId } from "./ownership.ts";
+import { readStore } from "./ownership-codec.ts";
+import { Retry } from "./retry.ts";
+import {
+  type Consent,
+  consentOf,
+  electorsOf,
+  isMember,
+  nextRoster,
+  type Roster,
+  type RosterChange,
+  rosterKey,
+} from "./roster.ts";
+import { decodeRoster, encodeRoster, type Wish } from "./roster-codec.ts";
+import { tryRead } from "./rows.ts";
+
+const ADMIT = "ipalloc.admit";
+const IDENTIFY = "ipalloc.identify";
+
+/** Why the last attempt changed nothing. */
+export interface Obstacle {
+  /** Peers whose consent was lacking. */
+  readonly missing: readonly PeerId[];
+  /** A majority of the electors is among those called gone. */
+  readonly noMajority: boolean;
+}
+
+interface Applicant {
+  readonly store: StoreId;
+  readonly sinceMs: number;
+}
+
+export class Registrar {
+  obstacle: Obstacle | undefined;
+  readonly #ports: FounderPorts;
+  readonly #ledger: Ledger;
+  readonly #self: PeerId;
+  readonly #adopted: () => void;
+  readonly #council: Council;
+  readonly #retry: Retry;
+  /** Who asked here to be admitted. BOUNDED: wishesMax. */
+  readonly #applicants = new Map<PeerId, Applicant>();
+  /** BOUNDED: one per question or command that waits here. */
+  readonly #waiting = new Set<() => void>();
+  readonly #cancels: Cancel[] = [];
+  /** Number of the last roster that was decided here: who decides must show it. */
+  #decided = -1;
+  #leaving = false;
+  #stopped = false;
+
+  constructor(ports: FounderPorts, ledger: Ledger, self: PeerId, adopted: () => void) {
+    this.#ports = ports;
+    this.#ledger = ledger;
+    this.#self = self;
+    this.#adopted = adopted;
+    this.#council = new Council(ports, ledger, self);
+    this.#retry = new Retry(ports, "ipalloc-roster", () => this.#attempt());
+  }
+
+  start(): void {
+    const { rpc, tables } = this.#ports;
+    this.#ledger.onRoster = () => this.#followed();
+    this.#cancels.push(
+      ...this.#council.serve(),
+      rpc.serve(ADMIT, (from, body) => this.#onAdmit(from, body)),
+      rpc.serve(IDENTIFY, async (_, body) => this.#onIdentify(body)),
+      tables.watch("roster", () => this.consider()),
+    );
+    this.consider();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#retry.stop();
+    for (const cancel of this.#cancels.splice(0)) cancel();
+    this.#wake();
+  }
+
+  get applicants(): ReadonlyMap<PeerId, Applicant> {
+    return this.#applicants;
+  }
+
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
+  /** Looks again at rows and wishes; to be called when members, rows or wishes changed. */
+  consider(): void {
+    if (this.#stopped || this.#ledger.state.founding === undefined) return;
+    this.#publish();
+    for (const roster of this.#heard()) this.learn(roster).catch(this.#report);
+    if (this.#wants()) this.#retry.now();
+  }
+
+  /** Makes a newer roster durable and follows it. Resolves with whether it was newer. */
+  async learn(roster: Roster): Promise<boolean> {
+    const { state } = this.#ledger;
+    return await this.#ledger.exclusive(async (commit) => {
+      const record = state.adoption(roster);
+      if (record === undefined) return false;
+      await commit(record);
+      return true;
+    });
+  }
+
+  #followed(): void {
+    if (this.#stopped) return;
+    const { state } = this.#ledger;
+    for (const [peer, { store }] of this.#applicants) {
+      if (state.isPeer(store)) this.#applicants.delete(peer);
+    }
+    const number = state.roster?.number ?? 0;
+    this.#ports.log.info({ number, member: state.isMember }, "roster");
+    this.#publish();
+    this.#wake();
+    this.#adopted();
+    if (this.#wants()) this.#retry.now();
+  }
+
+  /** Makes an operator's word durable and begins to carry it out. */
+  async wish(wishes: readonly Wish[]): Promise<void> {
+    const { state } = this.#ledger;
+    await this.#ledger.exclusive(async (commit) => {
+      const named = new Set(wishes.map(({ store }) => store));
+      const kept = state.wishes.filter(({ store }) => !named.has(store));
+      const all = [...kept, ...wishes].slice(-LIMITS.wishesMax);
+      await commit({ kind: "wishes", wishes: all });
+    });
+    this.#retry.now();
+  }
+
+  /** Asks to be taken out of the roster, or no longer. */
+  leave(leaving: boolean): void {
+    this.#leaving = leaving;
+    if (leaving) this.#retry.now();
+  }
+
+  /**
+   * Resolves with true when `done` holds, with false at the deadline or when this stops. Looks when
+   * something happens to the roster, and after each `lookMs`.
+   */
+  async until(done: () => boolean, deadlineMs: number, lookMs = deadlineMs): Promise<boolean> {
+    const { clock } = this.#ports;
+    const endMs = clock.nowMs() + deadlineMs;
+    while (!done() && !this.#stopped && clock.nowMs() < endMs) {
+      await new Promise<void>((resolve) => {
+        const finish = () => {
+          cancel();
+          this.#waiting.delete(finish);
+          resolve();
+        };
+        const leftMs = Math.min(lookMs, endMs - clock.nowMs());
+        const cancel = clock.timer("ipalloc-roster-wait", leftMs, finish);
+        this.#waiting.add(finish);
+      });
+    }
+    return done();
+  }
+
+  #wake(): void {
+    for (const finish of [...this.#waiting]) finish();
+  }
+
+  #report = (error: unknown): void => {
+    this.#ports.log.error({ err: messageOf(error) }, "the roster could not be kept");
+  };
+
+  #wants(): boolean {
+    const { isMember: member, wishes } = this.#ledger.state;
+    return member && (wishes.length > 0 || this.#applicants.size > 0 || this.#leaving);
+  }
+
+  #publish(): void {
+    const { founding, roster, store, isMember: member } = this.#ledger.state;
+    if (founding === undefined || roster === undefined) return;
+    const elector = electorsOf(roster).some((one) => one.store === store);
+    const shown = elector || roster.number === this.#decided || !this.#isShown(roster);
+    if (member && shown && roster.number > 0) {
+      this.#ports.tables.put("roster", "mesh", [founding.meshId, encodeRoster(roster)]);
+    } else this.#ports.tables.remove("roster", "mesh");
+  }
+
+  /** Whether a live peer's row shows it: else it would be lost with those that do. */
+  #isShown(roster: Roster): boolean {
+    const live = this.#live();
+    const key = rosterKey(roster);
+    return this.#rows().some((row) => live.has(row.origin) && rosterKey(row.roster) === key);
+  }
+
+  /** Rosters of other peers' rows that are newer than the known one. */
+  #heard(): Roster[] {
+    const { state } = this.#ledger;
+    const rosters = this.#rows().map(({ roster }) => roster);
+    return rosters.filter((roster) => state.adoption(roster) !== undefined);
+  }
+
+  #rows(): { readonly origin: PeerId; readonly roster: Roster }[] {
+    const { tables, log } = this.#ports;
+    const { founding } = this.#ledger.state;
+    return tables.rows("roster").flatMap((row) => {
+      if (row.origin === this.#self) return [];
+      const roster = tryRead(row, log, (value) => {
+        const [mesh, body] = readArray(value, "roster", 2, 8);
+        return mesh === founding?.meshId ? decodeRoster(body, "roster") : undefined;
+      });
+      return roster === undefined ? [] : [{ origin: row.origin, roster }];
+    });
+  }
+
+  /** Peers in reach, this one included. */
+  #live(): ReadonlySet<PeerId> {
+    return new Set(
+      this.#ports.members().flatMap(({ id, self, state }) => (self || isLive(state) ? [id] : [])),
+    );
+  }
+
+  /** Resolves with whether nothing more is wanted. */
+  async #attempt(): Promise<boolean> {
+    const { state } = this.#ledger;
+    if (!this.#wants()) return true;
+    await this.#verifyApplicants();
+    await this.#dropDisproved();
+    const base = state.roster;
+    if (base === undefined || !this.#wants()) return true;
+    const plan = this.#plan(base);
+    if (plan === undefined) return false;
+    const outcome = await this.#council.attempt(base, plan.next, plan.consent);
+    if (this.#stopped) return true;
+    if (outcome.type === "undecided") {
+      this.obstacle = { missing: outcome.missing, noMajority: false };
+      this.#wake();
+      return false;
+    }
+    this.obstacle = undefined;
+    if (outcome.type === "decided") this.#decided = outcome.roster.number;
+    await this.learn(outcome.roster);
+    return !this.#wants();
+  }
+
+  /** What to propose after `base` and whose consent it needs. */
+  #plan(base: Roster): { readonly next: Roster; readonly consent: Consent } | undefined {
+    const { wishes, store } = this.#ledger.state;
+    const change: RosterChange = {
+      admit: [...this.#applicants].map(([peer, one]) => ({ peer, store: one.store })),
+      forget: new Set(wishes.map((wish) => wish.store).filter((one) => one !== store)),
+      leave: new Set(this.#leaving ? [store] : []),
+    };
+    const vouched = wishes.some(({ assertion }) => assertion === "gone-for-good-with-majority");
+    const full = this.#planOf(base, change, vouched);
+    if (full !== undefined) return full;
+    // What the words given cannot carry must not keep others out.
+    const rest = this.#planOf(base, { ...change, forget: new Set() }, false);
+    if (rest === undefined) this.obstacle = { missing: [], noMajority: true };
+    return rest;
+  }
+
+  #planOf(base: Roster, change: RosterChange, vouched: boolean) {
+    const peers = new Set(change.admit.map(({ peer }) => peer));
+    const replaced = base.members.filter(({ peer }) => peers.has(peer)).map(({ store }) => store);
+    const gone = new Set([...change.forget, ...replaced]);
+    const consent = consentOf(base, gone, vouched);
+    const next = nextRoster(base, change, this.present());
+    if (consent === undefined || next === undefined) return undefined;
+    if (consent.by === "majority") return { next, consent };
+    if (base.branches.length >= LIMITS.branchesMax) return undefined;
+    const id = Buffer.from(this.#ports.random.bytes(8)).toString("hex");
+    return {
+      next: { ...next, branches: [...base.branches, { number: next.number, id }] },
+      consent,
+    };
+  }
+
+  /** Stores of members that answer: a peer that asks as a new store has lost its old one. */
+  present(): ReadonlySet<StoreId> {
+    const live = this.#live();
+    const members = this.#ledger.state.roster?.members ?? [];
+    const here = members.filter(({ peer }) => live.has(peer) && !this.#applicants.has(peer));
+    return new Set(here.map(({ store }) => store));
+  }
+
+  /** Who is seen alive is not gone: the word about it is dropped. */
+  async #dropDisproved(): Promise<void> {
+    const { state } = this.#ledger;
+    const present = this.present();
+    const wrong = state.wishes.filter(({ store }) => present.has(store));
+    if (wrong.length === 0) return;
+    const wishes = state.wishes.filter(({ store }) => !present.has(store));
+    await this.#ledger.exclusive((commit) => commit({ kind: "wishes", wishes }));
+    this.#ports.log.warn({ stores: wrong.map(({ store }) => store) }, "alive, so not forgotten");
+    this.#wake();
+  }
+
+  /** Asks every applicant back which store it runs now. */
+  async #verifyApplicants(): Promise<void> {
+    const { rpc } = this.#ports;
+    const mesh = this.#ledger.state.founding?.meshId ?? "";
+    const asked = [...this.#applicants].map(async ([peer, applicant]) => {
+      try {
+        const reply = await rpc.call(peer, IDENTIFY, [mesh], TIMES.rosterCallMs);
+        const [store, wants] = readArray(reply, "identity", 2, 8);
+        if (store === applicant.store && readBoolean(wants, "identity.wants")) return;
+      } catch (error) {
+        this.#ports.log.debug({ peer, err: messageOf(error) }, "an applicant does not answer");
+      }
+      // It asks again when it still wants to.
+      if (this.#applicants.get(peer) === applicant) this.#applicants.delete(peer);
+    });
+    await Promise.all(asked);
+  }
+
+  async #onIdentify(body: WireValue): Promise<WireValue> {
+    const [mesh] = readArray(body, "identify", 1, 8);
+    const { founding, store, retired } = this.#ledger.state;
+    const wants = mesh === founding?.meshId && !retired && !this.#leaving;
+    return [store, wants];
+  }
+
+  async #onAdmit(from: PeerId, body: WireValue): Promise<WireValue> {
+    const [mesh, asking] = readArray(body, "admit", 2, 8);
+    const { state } = this.#ledger;
+    const store = readStore(asking, "admit.store");
+    if (mesh !== state.founding?.meshId) throw refusal("is of another mesh");
+    if (!state.isMember) throw refusal("is no member itself");
+    if (state.roster?.former.some((one) => one.store === store)) throw refusal("was told to go");
+    if (!state.isPeer(store)) {
+      if (this.#applicants.size >= LIMITS.wishesMax) throw refusal("admits many others now");
+      const sinceMs = this.#ports.clock.nowMs();
+      this.#applicants.set(from, { store, sinceMs });
+      this.#retry.now();
+      await this.until(() => state.isPeer(store), TIMES.rosterCallMs);
+    }
+    const { roster } = state;
+    if (roster === undefined || !isMember(roster, store)) {
+      const names = (this.obstacle?.missing ?? []).slice(0, LIMITS.electorsMax);
+      return ["pending", [...names]];
+    }
+    return ["member", encodeRoster(roster)];
+  }
+}
+
+function refusal(why: string): TsweaveError {
+  return new TsweaveError("BAD_REQUEST", why);
+}

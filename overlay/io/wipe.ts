@@ -1,0 +1,38 @@
+/**
+ * Removal of every namespace and device that tsweave made on this host.
+ *
+ * Law: only names that this product gives are touched: namespaces `tsweave-` with ten digits of a
+ * network's id, container ends `tswc` with seven of an endpoint's.
+ */
+import { run } from "./exec.ts";
+
+const NETNS = /^tsweave-[0-9a-f]{10}$/;
+const CONTAINER_END = /^tswc[0-9a-f]{7}$/;
+
+/** Resolves with what was removed, in words. @throws TsweaveError COMMAND_FAILED */
+export async function wipeKernel(): Promise<string[]> {
+  const removed: string[] = [];
+  const namespaces = await listed(["ip", "-j", "netns", "list"], "name", NETNS);
+  for (const name of namespaces) {
+    // The devices go with the last process inside; without any, at once.
+    await run(["ip", "-n", name, "link", "del", "vxlan0"], { tolerant: true });
+    await run(["ip", "-n", name, "link", "del", "br0"], { tolerant: true });
+    await run(["ip", "netns", "del", name]);
+    removed.push(`namespace ${name}`);
+  }
+  for (const device of await listed(["ip", "-j", "link", "show"], "ifname", CONTAINER_END)) {
+    await run(["ip", "link", "del", device], { tolerant: true });
+    removed.push(`device ${device}`);
+  }
+  return removed;
+}
+
+async function listed(argv: readonly string[], field: string, shape: RegExp): Promise<string[]> {
+  const { stdout } = await run(argv);
+  const rows: unknown = stdout.trim() === "" ? [] : JSON.parse(stdout);
+  if (!Array.isArray(rows)) return [];
+  return rows.flatMap((row: Record<string, unknown>) => {
+    const name = row[field];
+    return typeof name === "string" && shape.test(name) ? [name] : [];
+  });
+}

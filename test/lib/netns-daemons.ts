@@ -1,0 +1,58 @@
+/** Real daemons without engines, one in each host of a NetnsLab. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ConnectionRow } from "../../cli/control/api.ts";
+import { ControlClient } from "../../cli/control/client.ts";
+import type { NetnsHost } from "./netns-hosts.ts";
+import { ROOT } from "./sources.ts";
+
+export interface NetnsDaemon {
+  readonly name: string;
+  readonly client: ControlClient;
+  readonly child: ChildProcess;
+}
+
+export class NetnsDaemons {
+  readonly #dir = mkdtempSync(join(tmpdir(), "tw-paths-"));
+  readonly running: NetnsDaemon[] = [];
+
+  /** Starts a daemon on a host; it may not serve yet when this returns. */
+  start(host: NetnsHost, name: string, options: readonly string[]): NetnsDaemon {
+    const home = join(this.#dir, `${name}-${this.running.length}`);
+    const argv = [
+      ...[`--net=/run/netns/${host.netns}`, process.execPath, "--import", "tsx"],
+      ...[join(ROOT, "cli/main.ts"), "launch", "--foreground", "--no-docker", "--name", name],
+      ...["--state-dir", join(home, "state"), "--run-dir", join(home, "run")],
+      ...["--log-level", "error", ...options],
+    ];
+    const child = spawn("nsenter", argv, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
+    const daemon = { name, child, client: new ControlClient(join(home, "run")) };
+    this.running.push(daemon);
+    return daemon;
+  }
+
+  /** Ends all and waits for that. */
+  async stop(): Promise<void> {
+    for (const { child } of this.running.splice(0)) {
+      if (child.exitCode !== null) continue;
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGTERM");
+      await ended;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** What one daemon says of its link to another, by name. */
+export async function connection(of: NetnsDaemon, to: NetnsDaemon): Promise<ConnectionRow> {
+  const { connections } = await of.client.read("connections");
+  const found = connections.find(({ peer }) => peer === to.name);
+  if (found === undefined) throw new Error(`${of.name} does not know ${to.name}`);
+  return found;
+}

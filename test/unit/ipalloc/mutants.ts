@@ -1,0 +1,376 @@
+/**
+ * The planted faults: each takes one safety rule out of the real source, and the checkers must find
+ * it. `mutants.json` names the seed that does. UPDATE_MUTANTS=n searches up to n seeds each anew.
+ */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import type { DepartureSchedule, Mode } from "./sim-departures.ts";
+
+export interface Mutant {
+  /** The rule of DESIGN.md that it breaks. */
+  readonly rule: string;
+  readonly name: string;
+  readonly mode: Mode;
+  /** Where a rule is kept twice, both places go. */
+  readonly edits: readonly Edit[];
+}
+
+interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+const HONEST = { mode: "honest" } as const;
+const LYING = { mode: "lying" } as const;
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    ...HONEST,
+    rule: "R1",
+    name: "a store is named after its host",
+    edits: [
+      {
+        file: "ip-alloc.ts",
+        find: 'return Buffer.from(this.#ports.random.bytes(8)).toString("hex");',
+        replace: "return this.#options.self.slice(16);",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R2",
+    name: "nobody waits for the disk",
+    edits: [
+      {
+        file: "ledger.ts",
+        find: "await store.append(KEY, bytes);",
+        replace: "void store.append(KEY, bytes);",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R2",
+    name: "a vote is not written down",
+    edits: [
+      {
+        file: "council.ts",
+        find: 'await commit({ kind: "ballot", base: key, vote: next });',
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R2",
+    name: "a value that may have been chosen is not kept",
+    edits: [
+      {
+        file: "council.ts",
+        find: "const bound = boundValue(promises.accepted);",
+        replace: "const bound = boundValue([] as typeof promises.accepted);",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R3",
+    name: "who leaves goes on granting",
+    edits: [
+      {
+        file: "allocator.ts",
+        find: "if (this.#parts.barred() !== undefined) return undefined;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R3",
+    name: "gifts of removed stores are taken",
+    edits: [
+      {
+        file: "rows.ts",
+        find: "return owner !== state.store || (state.isMember && state.isPeer(by));",
+        replace: "return true;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R4",
+    name: "an address in use is given away",
+    edits: [
+      {
+        file: "space.ts",
+        find: "if (obstacle === undefined || runsThere)",
+        replace: "if (obstacle !== 'reserved')",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R4",
+    name: "space is given to who is not admitted",
+    edits: [
+      {
+        file: "space.ts",
+        find: 'if (!state.isPeer(to)) throw new TsweaveError("BAD_REQUEST", "has not admitted this store");',
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R5",
+    name: "one elector decides",
+    edits: [
+      {
+        file: "roster.ts",
+        find: "const needed = Math.floor(electors.length / 2) + 1;",
+        replace: "const needed = 1;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R5",
+    name: "a new store votes in its host's old place",
+    edits: [
+      {
+        file: "council.ts",
+        find: 'return answer.type !== "newer" && store !== voter.store ? undefined : answer;',
+        replace: "return answer;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "space is taken before all have answered",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "if (silent.length > 0) return;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "answers of an earlier roster count: freeze store by store",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "if (state.roster !== base || !state.isMember) return 0n;",
+        replace: "if (!state.isMember) return 0n;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "who answers does not freeze",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "if (adoption !== undefined) await commit(adoption);",
+        replace: "if (adoption !== undefined) return [state.store, [[], []], [[], []]];",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "everybody is the heir by its own view",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "if (!state.isMember || roster.heir !== state.store) return [];",
+        replace: "if (!state.isMember) return [];",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "the generation is not raised",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "generation: base.number, step: 0",
+        replace: "generation: 0, step: 0",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "space that was handed on in time is taken too",
+    edits: [
+      {
+        file: "ownership.ts",
+        find: "return isMember(record.by) || active ? undefined : record;",
+        replace: "return isMember(record.by) ? undefined : record;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R6",
+    name: "gifts that never arrived are left with nobody",
+    edits: [
+      {
+        file: "ownership.ts",
+        find: "return isMember(record.by) || active ? undefined : record;",
+        replace: "return undefined;",
+      },
+    ],
+  },
+  {
+    ...LYING,
+    rule: "R6",
+    name: "rows of removed stores are merged",
+    edits: [
+      {
+        file: "rows.ts",
+        find: "if (from !== undefined && !state.isPeer(from)) return [];",
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R7",
+    name: "running addresses are not told to the heir",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "if (!pool.owns(address)) running.add(address, address + 1n);",
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R7",
+    name: "a new store does not replace the host's old one",
+    edits: [
+      {
+        file: "roster.ts",
+        find: 'if (admitted.has(peer)) return "replaced";',
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R8",
+    name: "what runs is not kept back",
+    edits: [
+      {
+        file: "pool.ts",
+        find: "return this.#running().get(address);",
+        replace: "return undefined;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R9",
+    name: "who asks is not asked back",
+    edits: [
+      {
+        file: "registrar.ts",
+        find: "await this.#verifyApplicants();",
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...LYING,
+    rule: "R10",
+    name: "a removed store does not see that it was",
+    edits: [
+      {
+        file: "state.ts",
+        find: "retired: this.retired || (this.isMember && cut) };",
+        replace: "retired: false };",
+      },
+    ],
+  },
+  {
+    ...LYING,
+    rule: "R10",
+    name: "a removed store goes on owning",
+    edits: [
+      {
+        file: "state.ts",
+        find: "return !this.retired && this.isPeer(this.#store);",
+        replace: "return true;",
+      },
+    ],
+  },
+];
+
+/** The simulation over the source with `mutant` planted. @throws when the place is not found. */
+export async function planted(mutant: Mutant): Promise<typeof DepartureSchedule> {
+  const folder = await mkdtemp(join(tmpdir(), "tsweave-mutant-"));
+  try {
+    const outfile = join(folder, "schedule.mjs");
+    const { outputFiles } = await build({
+      entryPoints: [new URL("./sim-departures.ts", import.meta.url).pathname],
+      bundle: true,
+      write: false,
+      platform: "node",
+      format: "esm",
+      banner: {
+        js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url);',
+      },
+      plugins: [plant(mutant)],
+    });
+    await writeFile(outfile, outputFiles[0]?.contents ?? "");
+    const loaded = (await import(pathToFileURL(outfile).href)) as {
+      DepartureSchedule: typeof DepartureSchedule;
+    };
+    return loaded.DepartureSchedule;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function plant({ file, find, replace, name }: Mutant): import("esbuild").Plugin {
+  const filter = new RegExp(`/ipalloc/${file.replace(".", "\\.")}$`);
+  return {
+    name: "plant",
+    setup(setup) {
+      setup.onLoad({ filter }, async ({ path }) => {
+        const source = await readFile(path, "utf8");
+        const [before, after, ...more] = source.split(find);
+        if (before === undefined || after === undefined || more.length > 0) {
+          throw new Error(`mutant '${name}': its place in ${file} is not there exactly once`);
+        }
+        return { contents: before + replace + after, loader: "ts" };
+      });
+    },
+  };
+}
+
+/** What the checkers say of one schedule, or undefined when it passes. */
+export async function finding(
+  Schedule: typeof DepartureSchedule,
+  seed: number,
+  mode: Mode,
+): Promise<string | undefined> {
+  try {
+    await new Schedule(seed, mode).run();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message.split("\n")[0] ?? "";
+  }
+}
