@@ -192,12 +192,13 @@ async function makeNetwork(
   else await side.ensureNetwork();
 }
 
-/** Where peers answer, a first launch agrees with them within a moment: worth that wait. */
+/** Where peers answer, a first launch agrees with them or is admitted within a moment. */
 async function founded({ clock }: Base, { mesh, alloc }: Parts): Promise<void> {
   const endMs = clock.nowMs() + FOUNDING_PATIENCE_MS;
   const isAlone = (): boolean =>
     mesh.node.membership.members().every(({ self, state }) => self || state !== "alive");
-  while (alloc.status().founding.state === "waiting" && !isAlone() && clock.nowMs() < endMs) {
+  const isWaiting = (): boolean => ["unfounded", "joining"].includes(alloc.roster().self);
+  while (isWaiting() && !isAlone() && clock.nowMs() < endMs) {
     await new Promise<void>((resolve) => {
       clock.timer("founding", FOUNDING_LOOK_MS, resolve);
     });

@@ -36,6 +36,10 @@ async function wipeFiles(stateDir: string): Promise<string[]> {
   if (names === undefined) return [];
   const own = names.filter((name) => OWN_FILE.test(name));
   for (const name of own) await rm(join(stateDir, name));
-  if (own.length === names.length) await rmdir(stateDir);
+  if (own.length === names.length) {
+    await rmdir(stateDir).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EBUSY") throw error; // A mount point: empty is all it can be.
+    });
+  }
   return own.length === 0 ? [] : [`${own.length} files in ${stateDir}`];
 }

@@ -1,6 +1,6 @@
 /**
- * Single-decree Paxos (Lamport, "Paxos Made Simple", 2001): the pure parts, an acceptor's answers and
- * a proposer's conclusions. It decides the founding record and each roster after it.
+ * Single-decree Paxos (Lamport, "Paxos Made Simple", 2001): the pure parts, an acceptor's answers
+ * and a proposer's conclusions. It decides the founding record and each roster after it.
  *
  * Law: an acceptor's vote is durable before its answer leaves; a value that may have been chosen
  * is the only one that can be proposed afterwards. Ballots are (round, peer), so no two peers

@@ -107,12 +107,10 @@ export class Council {
     const head = [founding?.meshId ?? "", encodeRoster(base), encodeBallot(ballot)];
     const body = value === undefined ? head : [...head, encodeRoster(value)];
     const service = value === undefined ? PREPARE : ACCEPT;
-    const answers = await Promise.all(
-      asked.map(async (voter) => {
-        if (voter.store === store) return await this.#vote(base, ballot, value);
-        return await this.#askOne(voter, service, body);
-      }),
-    );
+    const answers = await enough(needed, asked, async (voter) => {
+      if (voter.store === store) return await this.#vote(base, ballot, value);
+      return await this.#askOne(voter, service, body);
+    });
     const accepted: RosterVote["accepted"][] = [];
     let newer: Roster | undefined;
     for (const answer of answers) {
@@ -178,6 +176,27 @@ export class Council {
     if (answer.type === "refused") return ["refused", store, encodeBallot(answer.promised)];
     return ["newer", store, encodeRoster(answer.roster)];
   }
+}
+
+/** All answers, or those that came until `needed` of them granted: nobody waits for the silent. */
+function enough(
+  needed: number,
+  voters: readonly RosterEntry[],
+  ask: (voter: RosterEntry) => Promise<Answer | undefined>,
+): Promise<readonly (Answer | undefined)[]> {
+  const answers: (Answer | undefined)[] = voters.map(() => undefined);
+  let granted = 0;
+  let left = voters.length;
+  return new Promise((resolve, reject) => {
+    if (left === 0) resolve(answers);
+    voters.forEach((voter, index) => {
+      ask(voter).then((answer) => {
+        answers[index] = answer;
+        if (answer?.type === "granted") granted++;
+        if (--left === 0 || granted >= needed) resolve([...answers]);
+      }, reject);
+    });
+  });
 }
 
 /**

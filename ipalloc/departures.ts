@@ -84,7 +84,7 @@ export interface ForgetResult {
 }
 
 export interface LeaveResult {
-  /** `left`: out of the roster. `alone`: the only member. `forced`: gone without the others' word. */
+  /** `left`: out of the roster; `alone`: the only member; `forced`: without the others' word. */
   readonly state: "left" | "alone" | "forced";
   /** Name of the peer that was given the space; null when there was none. */
   readonly heir: string | null;

@@ -27,7 +27,7 @@ import { type Range, RangeSet } from "./range-set.ts";
 import { Retry } from "./retry.ts";
 import { type Roster, type RosterEntry, rosterKey } from "./roster.ts";
 import { decodeRoster, encodeRoster } from "./roster-codec.ts";
-import { published, shownByOwners } from "./rows.ts";
+import { shownByOwners, shownOf } from "./rows.ts";
 
 const REPORT = "ipalloc.report";
 /** Members asked at the same time. */
@@ -207,7 +207,7 @@ export class Heir {
       const pool = state.ensurePool(cidr);
       return [
         state.store,
-        encodeOwnership(published(pool), cidr.bits),
+        encodeOwnership(shownOf(state, pool), cidr.bits),
         encodeOwnership(this.#running(pool), cidr.bits),
       ];
     });
@@ -231,13 +231,9 @@ export class Heir {
 
 /** The parts of `ranges` that are in the set. */
 function overlap(set: RangeSet, ranges: readonly Range[]): Range[] {
-  const parts: Range[] = [];
-  for (const one of set.ranges()) {
-    for (const other of ranges) {
-      const start = one.start > other.start ? one.start : other.start;
-      const end = one.end < other.end ? one.end : other.end;
-      if (start < end) parts.push({ start, end });
-    }
-  }
-  return parts;
+  const outside = new RangeSet(set.ranges());
+  for (const { start, end } of ranges) outside.remove(start, end);
+  const inside = new RangeSet(set.ranges());
+  for (const { start, end } of outside.ranges()) inside.remove(start, end);
+  return [...inside.ranges()];
 }

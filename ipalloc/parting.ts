@@ -97,9 +97,7 @@ export class Parting {
       registrar.leave(true);
       return { ...none, state: "alone", text: "this peer is the only member of its mesh" };
     }
-    const held = [...state.pools.values()].reduce((sum, { leases }) => sum + leases.count, 0);
-    if (held > 0 && !force) throw inUse(held);
-    registrar.leave(true);
+    await this.#stopGranting(force);
     try {
       const heir = this.#heirOf(roster);
       const addresses = heir === undefined ? 0 : await this.#handOver(heir);
@@ -112,6 +110,16 @@ export class Parting {
     }
     registrar.leave(false);
     throw this.#notLeft();
+  }
+
+  /** In a turn of its own: a grant under way is either seen here or refused. */
+  #stopGranting(force: boolean): Promise<void> {
+    const { pools } = this.#ledger.state;
+    return this.#ledger.exclusive(() => {
+      const held = [...pools.values()].reduce((sum, { leases }) => sum + leases.count, 0);
+      if (held > 0 && !force) throw inUse(held);
+      this.#parts.registrar.leave(true);
+    });
   }
 
   /** Addresses that nobody in the roster owns, as known here. */
@@ -141,7 +149,8 @@ export class Parting {
     }
     const mine = roster?.heir === store;
     const waitingFor = mine ? heir.missing.map(nameOf) : heirName === null ? [] : [heirName];
-    const text = `${about} removed; their addresses follow when ${list(waitingFor, "all")} answered`;
+    const who = list(waitingFor, "all");
+    const text = `${about} removed; their addresses follow when ${who} answered`;
     return { ...base, state: "reclaiming", waitingFor, text };
   }
 

@@ -115,7 +115,8 @@ function heirWait({ heir, ledger }: RosterParts, name: (peer: PeerId) => string,
   const { roster } = ledger.state;
   const about = (roster?.former ?? []).map(({ peer }) => name(peer));
   const waitingFor = heir.missing.map(name);
-  const text = `space of removed peers is taken over when ${waitingFor.join(", ") || "all"} answered`;
+  const who = waitingFor.join(", ") || "all";
+  const text = `space of removed peers is taken over when ${who} answered`;
   const wait: Wait = { what: "reclaim", about, waitingFor, ageMs: nowMs - heir.sinceMs, text };
   return [wait];
 }

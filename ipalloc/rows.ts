@@ -10,6 +10,7 @@
  * inform people and choose donors, nothing depends on them.
  */
 import {
+  LIMITS,
   type Log,
   messageOf,
   type PeerId,
@@ -21,7 +22,7 @@ import {
   type WireValue,
 } from "../mesh/index.ts";
 import { type Cidr, parseCidr } from "./cidr.ts";
-import { join, type Ownership, type StoreId } from "./ownership.ts";
+import { join, type OwnerRecord, type Ownership, type StoreId } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
 import type { State } from "./state.ts";
@@ -41,9 +42,27 @@ export function published(pool: Pool): Ownership {
   );
 }
 
+/**
+ * What this store shows of a pool: what it must, and what it knows of space that nobody in the
+ * roster owns. Of a chain of removed stores the last hand may be known to one member only.
+ */
+export function shownOf(state: State, pool: Pool): Ownership {
+  const { removedAt = 0 } = state.roster ?? {};
+  if (removedAt === 0) return published(pool);
+  const isOwn = ({ owner, by }: OwnerRecord) => owner === pool.store || by === pool.store;
+  const records = pool.ownership.filter(
+    (one) => one.generation + one.step > 0 && (isOwn(one) || !state.isPeer(one.owner)),
+  );
+  if (records.length <= LIMITS.intervalsPerRowMax) return records;
+  // The rest of the orphaned follows when these were taken over.
+  const room = LIMITS.intervalsPerRowMax - records.filter(isOwn).length;
+  let orphans = 0;
+  return records.filter((one) => isOwn(one) || ++orphans <= room);
+}
+
 /** Writes or removes this store's row of a pool. */
 export function publish(tables: Tables, state: State, pool: Pool): void {
-  const records = published(pool);
+  const records = shownOf(state, pool);
   if (state.founding === undefined || (!pool.open && records.length === 0)) {
     tables.remove("ranges", pool.cidr.text);
     return;
@@ -76,12 +95,14 @@ function readHeader(value: WireValue): RangesHeader {
 
 /**
  * What of another store's records may be merged here (R3, R6). Nothing of who is no member; of a
- * member only what names it. A gift to this store counts only from a member and to a member.
+ * member what names it, and what it knows of space that no member owns. A gift to this store counts
+ * only from a member and to a member.
  */
 export function acceptable(state: State, records: Ownership, from: StoreId | undefined): Ownership {
   if (from !== undefined && !state.isPeer(from)) return [];
   return records.filter(({ owner, by }) => {
-    if (from !== undefined && owner !== from && by !== from) return false;
+    const names = from === undefined || owner === from || by === from;
+    if (!names && state.isPeer(owner)) return false;
     return owner !== state.store || (state.isMember && state.isPeer(by));
   });
 }

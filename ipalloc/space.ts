@@ -2,8 +2,9 @@
  * Moving space between stores: giving a block or a single address on request, and asking for it.
  *
  * Law: only the owner gives, only to a member, only what has no lease, no rest, no reservation and
- * no container by any endpoint row, and the gift is durable before the answer leaves (R4). A lost answer loses nothing: the record is also in the giver's
- * row. A store asks ahead of need, so that it can allocate in any later partition.
+ * no container by any endpoint row, and the gift is durable before the answer leaves (R4). A lost
+ * answer loses nothing: the record is also in the giver's row. A store asks ahead of need, so that
+ * it can allocate in any later partition.
  */
 import {
   type Cancel,

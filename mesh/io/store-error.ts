@@ -1,4 +1,4 @@
-/** What a person is told when the state directory cannot be written: which file, why, what helps. */
+/** What a person is told when a file of the state cannot be written: which, why, what helps. */
 import { dirname } from "node:path";
 import { messageOf, TsweaveError } from "../errors.ts";
 

@@ -2,8 +2,8 @@
  * With whom this peer compares its state, and when: with peers just met, and with those whose hash,
  * seen on a probe, was another one.
  *
- * Law: each peer met is compared with by itself, since either of the two may lack something; but a
- * mesh that forms or heals all at once pays for a few comparisons a peer, not for all pairs at once.
+ * Law: each peer met is compared with, since either of the two may lack something; but a mesh that
+ * forms or heals all at once pays for a few comparisons a peer, not for all pairs at once.
  * A hash that differs because news is on its way costs nothing.
  */
 import type { Cancel, Clock, PeerId, Random } from "../ports.ts";

@@ -49,7 +49,7 @@ export interface Relay {
   readonly range: IdRange;
 }
 
-/** Whose log is spoken of: the mark of its origin, so that no other peer takes the word for its own. */
+/** Whose log is spoken of: its origin by mark, so that no other peer takes the word for its own. */
 interface OfLog {
   readonly origin: Mark;
   readonly incarnation: number;

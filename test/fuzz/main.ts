@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz -- [--cases N] [--seed S] [--target NAME]… [--bytes HEX]`: N cases over all targets, or
- * over those named; `--bytes` gives one target exactly these. A failure prints what repeats it.
+ * `npm run fuzz -- [--cases N] [--seed S] [--target NAME]… [--bytes HEX]`: N cases over all
+ * targets, or over those named; `--bytes` gives one target exactly these. A failure prints what
+ * repeats it.
  */
 import { fuzz, type Report } from "./run.ts";
 import type { Target } from "./target.ts";

@@ -11,7 +11,7 @@ const DEEP = 60_000;
 const NUMBERS = [0, 1, 0x7f, 0x80, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
 /** First bytes of msgpack values with a length behind them, some of it forbidden. */
 const SIZED = [0xc4, 0xc5, 0xc6, 0xc7, 0xc9, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf];
-/** Whole values that a reader may not expect: NaN, infinity, the largest integers, a map, nothing. */
+/** Values that a reader may not expect: NaN, infinity, the largest integers, a map, nothing. */
 const ODD = [
   "cb7ff8000000000001,cb7ff0000000000000,ca7fc00000,cfffffffffffffffff,d38000000000000000",
   "cf0020000000000000,81a1780a,df00000000,d4010a,c70100,c1,c0,90,a0,c400,dcffff,ddffffffff",

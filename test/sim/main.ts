@@ -8,6 +8,8 @@ import { measureSpread } from "./spread-measure.ts";
 
 /** So many failing seeds are shrunk and drawn; of more only the replay is told. */
 const EXPLAINED_MAX = 3;
+/** A long run says how far it is each so many seeds. */
+const PROGRESS_EVERY = 50;
 /** Packets kept for the picture. */
 const TRACE_PACKETS = 5000;
 
@@ -51,7 +53,10 @@ async function runAll(plan: Plan): Promise<number> {
   const startedMs = performance.now();
   const reports: SimReport[] = [];
   let failed = 0;
-  for (const seed of plan.seeds) {
+  for (const [at, seed] of plan.seeds.entries()) {
+    if (at > 0 && at % PROGRESS_EVERY === 0) {
+      process.stderr.write(`${at} of ${plan.seeds.length} seeds, ${failed} failed\n`);
+    }
     const run = runnerOf(async (options) => reports.push(await simulate(options)));
     const failure = await run(plan.of(seed));
     if (failure === undefined) continue;
@@ -67,9 +72,9 @@ async function runAll(plan: Plan): Promise<number> {
   process.stdout.write(
     `${plan.seeds.length} seeds, ${failed} failed, ${seconds} s: ${sum((one) => one.faults)} ` +
       `faults, ${sum((one) => one.granted)} containers, ${sum((one) => one.announced)} ` +
-      `announcements, ${sum((one) => one.packets)} datagrams, ${sum((one) => one.deaths)} deaths, ` +
-      `${sum((one) => one.wrongDeaths)} of them wrong; agreed at most ${slowestMs} ms after ` +
-      "healing\n",
+      `announcements, ${sum((one) => one.packets)} datagrams, ` +
+      `${sum((one) => one.deaths)} deaths, ${sum((one) => one.wrongDeaths)} of them wrong; ` +
+      `agreed at most ${slowestMs} ms after healing\n`,
   );
   return failed;
 }

@@ -25,7 +25,7 @@ export class SimLinks {
     this.#world = world;
   }
 
-  /** To be called after each change of hosts or links: what was troubled or is now, was until now. */
+  /** To be called after each change: what was troubled, or is now, was so until now. */
   note(): void {
     const { hosts, network, clock } = this.#world;
     const nowMs = clock.nowMs();

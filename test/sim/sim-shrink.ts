@@ -1,6 +1,6 @@
 /**
- * A failing life made as small as it gets: less time, fewer faults, fewer peers, by running it again
- * with each left out.
+ * A failing life made as small as it gets: less time, fewer faults, fewer peers, by running it
+ * again with each left out.
  *
  * Law: a smaller life counts only when it breaks the same law. Each step of a life draws from
  * randomness of its own, so the faults that are kept stay what they were.

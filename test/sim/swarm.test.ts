@@ -38,7 +38,7 @@ describe("a mesh of whole peers", () => {
     assert.ok(report.announced > 0, "nothing was announced: the run proves nothing");
   });
 
-  it("gives the same life for the same seed, and the other faults when some are left out", async () => {
+  it("gives the same life for the same seed, and leaves out the faults it is told to", async () => {
     const [one, two] = [await simulate(swarmOptions(7)), await simulate(swarmOptions(7))];
     assert.deepEqual(one, two);
     const none = await simulate({ ...swarmOptions(7), only: [] });

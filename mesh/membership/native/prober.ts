@@ -255,6 +255,9 @@ export class Prober {
       }
       this.#health.note(1);
       this.#end(probe);
+      // Others wait for this peer's word on a suspect: it looks again.
+      const { id } = probe.target.meta;
+      if (this.#links.record(id)?.state === "suspect") this.start(id, probe.isUrgent);
     });
   }
 }

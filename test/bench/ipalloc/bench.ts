@@ -188,8 +188,8 @@ function fragmentation(operations: number): Table {
 }
 
 const NOTES = [
-  `Weave 2.8.1 on another machine: ${WEAVE.allocationMs}–23 ms an allocation, ${WEAVE.firstMs} ms ` +
-    "the first of three peers that had joined already.",
+  `Weave 2.8.1 on another machine: ${WEAVE.allocationMs}–23 ms an allocation, ` +
+    `${WEAVE.firstMs} ms the first of three peers that had joined already.`,
   "Three peers: whole mesh nodes of one process with sockets on loopback and journals on disk; " +
-    "the time counts their joining, the agreement, the opening of the pool and the first address.",
+    "the time counts joining, the agreement, the opening of the pool and the first address.",
 ];

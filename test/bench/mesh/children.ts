@@ -16,7 +16,7 @@ export function goFirst(): void {
 /** BOUNDED: the peers of one run. */
 const children = new Set<ChildProcess>();
 
-/** Starts a process that the kernel kills when this one dies (PR_SET_PDEATHSIG); after `goFirst`. */
+/** Starts a process that the kernel kills with this one (PR_SET_PDEATHSIG); after `goFirst`. */
 export function startChild(
   argv: readonly string[],
   options: { readonly ipc: boolean; readonly env?: Readonly<Record<string, string>> },

@@ -9,7 +9,7 @@ import { onLines, startChild } from "./children.ts";
 import { sleep } from "./cluster.ts";
 import { controlClient } from "./control-status.ts";
 import { engineOf, isKeyed, PASSWORD } from "./engine-name.ts";
-import { counts } from "./traffic.ts";
+import { counts, settled } from "./traffic.ts";
 
 export interface DaemonCosts {
   readonly engine: string;
@@ -47,7 +47,7 @@ export async function measureDaemons(
       }
     }
     const launchMs = performance.now() - startMs;
-    await sleep(5000);
+    await settled(prefix);
     const cpuBefore = pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
     const before = await counts(prefix);
     const fromMs = performance.now();

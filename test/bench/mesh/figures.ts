@@ -184,14 +184,14 @@ function harnessTable({ onTheWayMs, lateMs }: HarnessShare): Table {
 
 const NOTES = [
   "Each peer is a process with its own loopback address, all in one network namespace. Bare " +
-    "peers " +
-    "of tsweave are the product's mesh (sockets, disk store, membership, tables) without kernel " +
-    "and Docker. All are driven by one process, over a channel or serf's RPC port, and run before " +
-    "they are told to join.",
+    "peers of tsweave are the product's mesh (sockets, disk store, membership, tables) without " +
+    "kernel and Docker. All are driven by one process, over a channel or serf's RPC port, and " +
+    "run before they are told to join.",
   "Peers of ours stamp what they see themselves, by the machine's monotonic clock; serf's lines " +
     "are stamped on arrival, which costs it what the last table shows.",
   "Encrypted (+key) is compared with serf under -encrypt (AES-256).",
   "Joins and events take the systems in turn; deaths, pauses and idle time run side by side.",
   "An event is a table row here and a user event in serf; a table row is acknowledged and kept.",
+  "Idle time begins when a system's traffic falls no more, at most 30 s after all met.",
   "Host gone: every packet from and to the address is dropped, then kill -9.",
 ];

@@ -1,5 +1,5 @@
 /**
- * A peer that joins a mesh which holds ten thousand endpoint rows: how long until it holds them all,
+ * A peer that joins a mesh which holds ten thousand endpoint rows: how long until it holds all,
  * and what that costs, with real processes, sockets and disks.
  */
 import { cpuMs, memoryMib } from "../lib/processes.ts";

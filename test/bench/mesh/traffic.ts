@@ -49,6 +49,24 @@ export async function counts(prefix: string): Promise<Counts> {
   return { bytes: found.bytes, packets: found.packets };
 }
 
+const WINDOW_MS = 2000;
+const SETTLE_MS_MAX = 30_000;
+
+/**
+ * Resolves when a system's traffic falls no more: a mesh that has just met, on a busy machine, has
+ * still something to do. Bounded, so that what never rests shows.
+ */
+export async function settled(prefix: string): Promise<void> {
+  let before = Number.POSITIVE_INFINITY;
+  for (let spentMs = 0; spentMs < SETTLE_MS_MAX; spentMs += WINDOW_MS) {
+    const { packets } = await counts(prefix);
+    await new Promise((resolve) => setTimeout(resolve, WINDOW_MS));
+    const sent = (await counts(prefix)).packets - packets;
+    if (sent >= before * 0.8) return;
+    before = sent;
+  }
+}
+
 /**
  * Drops everything from and to an address, as if its host had lost its power; or ends that. At the
  * input, because a drop at the output is an error to the sender, which tells it more than silence.

@@ -7,7 +7,7 @@ import { memoryMib } from "../lib/processes.ts";
 import { Cluster, type PauseVerdicts, sleep } from "./cluster.ts";
 import { isKeyed } from "./engine-name.ts";
 import type { PeerSystem } from "./peer.ts";
-import { counts, silence } from "./traffic.ts";
+import { counts, settled, silence } from "./traffic.ts";
 
 /** Samples of one system, in ms, bytes, packets or MiB as named. */
 export interface Measured {
@@ -95,7 +95,7 @@ export async function trial(
   say(`${size} peers: joins`);
   for (let round = 1; round <= effort.joins; round++) await joinRound(entrants, size, round, calm);
   say(`${size} peers: idle`);
-  await sleep(3000);
+  await Promise.all(entrants.map(({ system }) => settled(system.prefix)));
   await Promise.all(entrants.map((entrant) => idle(entrant, effort.idleMs)));
   say(`${size} peers: events`);
   for (let nth = 0; nth < effort.tells; nth++) {

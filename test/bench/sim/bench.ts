@@ -1,6 +1,6 @@
 /**
- * `bench sim`: whole peers (native engine, tables, wire, store) in virtual time, up to a thousand in
- * one process: what no machine here holds as real hosts.
+ * `bench sim`: whole peers (native engine, tables, wire, store) in virtual time, up to a thousand
+ * in one process: what no machine here holds as real hosts.
  */
 import type { BenchOptions } from "../lib/options.ts";
 import type { Figure, Section, Table } from "../lib/report.ts";

@@ -1,4 +1,4 @@
-/** One simulated mesh measured: events and quiet under loss, deaths, memory, and the machine's time. */
+/** One simulated mesh measured: events and quiet under loss, deaths, memory, real time. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Crowd } from "../../sim/crowd.ts";

@@ -1,4 +1,4 @@
-/** What arrives on this host's own doors: Docker, the control socket, helpers, the kernel's tools. */
+/** What arrives at this host's own doors: Docker, the control socket, helpers, kernel tools. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** `--ipalloc-init`: what may be said, what it does alone, together, after losses, what is refused. */
+/** `--ipalloc-init`: what may be said, what it does alone, together, after losses; refusals. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -204,7 +204,7 @@ describe("seed=", () => {
     }
   });
 
-  test("a host that lost its disk does not take its share again if anyone knows better", async () => {
+  test("a host that lost its disk does not take its share again if anyone knows", async () => {
     const mesh = meshOf(3, seed("h0", "h1", "h2"));
     await launchAll(mesh);
     await mesh.run(5000);

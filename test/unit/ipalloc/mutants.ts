@@ -26,6 +26,7 @@ interface Edit {
 
 const HONEST = { mode: "honest" } as const;
 const LYING = { mode: "lying" } as const;
+const CHAIN = { mode: "chain" } as const;
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -90,18 +91,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     ...HONEST,
-    rule: "R3",
-    name: "gifts of removed stores are taken",
-    edits: [
-      {
-        file: "rows.ts",
-        find: "return owner !== state.store || (state.isMember && state.isPeer(by));",
-        replace: "return true;",
-      },
-    ],
-  },
-  {
-    ...HONEST,
     rule: "R4",
     name: "an address in use is given away",
     edits: [
@@ -109,18 +98,6 @@ export const MUTANTS: readonly Mutant[] = [
         file: "space.ts",
         find: "if (obstacle === undefined || runsThere)",
         replace: "if (obstacle !== 'reserved')",
-      },
-    ],
-  },
-  {
-    ...HONEST,
-    rule: "R4",
-    name: "space is given to who is not admitted",
-    edits: [
-      {
-        file: "space.ts",
-        find: 'if (!state.isPeer(to)) throw new TsweaveError("BAD_REQUEST", "has not admitted this store");',
-        replace: "",
       },
     ],
   },
@@ -138,18 +115,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     ...HONEST,
-    rule: "R5",
-    name: "a new store votes in its host's old place",
-    edits: [
-      {
-        file: "council.ts",
-        find: 'return answer.type !== "newer" && store !== voter.store ? undefined : answer;',
-        replace: "return answer;",
-      },
-    ],
-  },
-  {
-    ...HONEST,
     rule: "R6",
     name: "space is taken before all have answered",
     edits: [
@@ -161,7 +126,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...HONEST,
+    ...CHAIN,
     rule: "R6",
     name: "answers of an earlier roster count: freeze store by store",
     edits: [
@@ -233,30 +198,6 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...LYING,
-    rule: "R6",
-    name: "rows of removed stores are merged",
-    edits: [
-      {
-        file: "rows.ts",
-        find: "if (from !== undefined && !state.isPeer(from)) return [];",
-        replace: "",
-      },
-    ],
-  },
-  {
-    ...HONEST,
-    rule: "R7",
-    name: "running addresses are not told to the heir",
-    edits: [
-      {
-        file: "heir.ts",
-        find: "if (!pool.owns(address)) running.add(address, address + 1n);",
-        replace: "",
-      },
-    ],
-  },
-  {
     ...HONEST,
     rule: "R7",
     name: "a new store does not replace the host's old one",
@@ -265,18 +206,6 @@ export const MUTANTS: readonly Mutant[] = [
         file: "roster.ts",
         find: 'if (admitted.has(peer)) return "replaced";',
         replace: "",
-      },
-    ],
-  },
-  {
-    ...HONEST,
-    rule: "R8",
-    name: "what runs is not kept back",
-    edits: [
-      {
-        file: "pool.ts",
-        find: "return this.#running().get(address);",
-        replace: "return undefined;",
       },
     ],
   },
@@ -316,6 +245,89 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    ...HONEST,
+    rule: "R3",
+    name: "gifts and rows of removed stores still count",
+    edits: [
+      {
+        file: "rows.ts",
+        find: "if (from !== undefined && !state.isPeer(from)) return [];",
+        replace: "",
+      },
+      {
+        file: "rows.ts",
+        find: "return owner !== state.store || (state.isMember && state.isPeer(by));",
+        replace: "return true;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R4",
+    name: "space is given to and taken by who is not admitted",
+    edits: [
+      {
+        file: "space.ts",
+        find: "if (!state.isPeer(to)) throw new TsweaveError(",
+        replace: 'if (state.store === "") throw new TsweaveError(',
+      },
+      {
+        file: "rows.ts",
+        find: "return owner !== state.store || (state.isMember && state.isPeer(by));",
+        replace: "return true;",
+      },
+      {
+        file: "seeker.ts",
+        find: "if (!pool.open || !this.#ledger.state.isMember || this.#paused()) return false;",
+        replace: "if (!pool.open || this.#ledger.state.founding === undefined) return false;",
+      },
+      {
+        file: "ip-alloc.ts",
+        find: "if (ledger.state.founding === undefined || ledger.state.isMember) return undefined;",
+        replace: "return undefined;",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R5",
+    name: "a new store votes in its host's old place",
+    edits: [
+      {
+        file: "council.ts",
+        find: 'return answer.type !== "newer" && store !== voter.store ? undefined : answer;',
+        replace: "return answer;",
+      },
+      {
+        file: "council.ts",
+        find: 'if (!state.isMember) throw new TsweaveError("BAD_REQUEST", "is no member");',
+        replace: "",
+      },
+    ],
+  },
+  {
+    ...HONEST,
+    rule: "R7/R8",
+    name: "what runs is neither told to the heir nor kept back",
+    edits: [
+      {
+        file: "heir.ts",
+        find: "if (!pool.owns(address)) running.add(address, address + 1n);",
+        replace: "",
+      },
+      {
+        file: "pool.ts",
+        find: "return this.#running().get(address);",
+        replace: "return undefined;",
+      },
+      {
+        file: "pool.ts",
+        find: "if (this.#running().size === 0) return free;",
+        replace: "return free;",
+      },
+    ],
+  },
 ];
 
 /** The simulation over the source with `mutant` planted. @throws when the place is not found. */
@@ -344,18 +356,23 @@ export async function planted(mutant: Mutant): Promise<typeof DepartureSchedule>
   }
 }
 
-function plant({ file, find, replace, name }: Mutant): import("esbuild").Plugin {
-  const filter = new RegExp(`/ipalloc/${file.replace(".", "\\.")}$`);
+function plant({ edits, name }: Mutant): import("esbuild").Plugin {
+  const files = [...new Set(edits.map(({ file }) => file.replace(".", "\\.")))];
   return {
     name: "plant",
     setup(setup) {
+      const filter = new RegExp(`/ipalloc/(${files.join("|")})$`);
       setup.onLoad({ filter }, async ({ path }) => {
-        const source = await readFile(path, "utf8");
-        const [before, after, ...more] = source.split(find);
-        if (before === undefined || after === undefined || more.length > 0) {
-          throw new Error(`mutant '${name}': its place in ${file} is not there exactly once`);
+        let source = await readFile(path, "utf8");
+        for (const { file, find, replace } of edits) {
+          if (!path.endsWith(`/ipalloc/${file}`)) continue;
+          const [before, after, ...more] = source.split(find);
+          if (before === undefined || after === undefined || more.length > 0) {
+            throw new Error(`mutant '${name}': its place in ${file} is not there exactly once`);
+          }
+          source = before + replace + after;
         }
-        return { contents: before + replace + after, loader: "ts" };
+        return { contents: source, loader: "ts" };
       });
     },
   };

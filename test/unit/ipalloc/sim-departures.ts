@@ -6,7 +6,7 @@
  * but everything comes to rest and each address has one rightful user.
  */
 import assert from "node:assert/strict";
-import { parseAddress } from "../../../ipalloc/address.ts";
+import { formatAddress, parseAddress } from "../../../ipalloc/address.ts";
 import { parseCidr } from "../../../ipalloc/cidr.ts";
 import type { ForgetAssertion } from "../../../ipalloc/departures.ts";
 import { encodeRecord } from "../../../ipalloc/journal.ts";
@@ -16,7 +16,8 @@ import { type SimHost, SimMesh } from "./sim-mesh.ts";
 const POOL = parseCidr("10.40.0.0/27");
 const STEPS = 45;
 
-export type Mode = "honest" | "lying";
+/** `chain` is no random schedule but the scene that random ones are too slow to meet. */
+export type Mode = "honest" | "lying" | "chain";
 
 export interface DepartureTotals {
   granted: number;
@@ -60,11 +61,12 @@ export class DepartureSchedule {
       echo: seed % 3 === 0 ? 0.3 : 0.02,
     });
     this.#founders = Math.max(1, count - 1 - (seed % 2));
-    this.#checker = new SimChecker(this.mesh, POOL, mode === "honest");
+    this.#checker = new SimChecker(this.mesh, POOL, mode !== "lying");
   }
 
   /** Throws what a checker found. */
   async run(): Promise<DepartureTotals> {
+    if (this.#mode === "chain") return await this.#chain();
     const { random, hosts } = this.mesh;
     const founders = hosts.slice(0, this.#founders).map(({ index }) => index);
     for (const index of founders) {
@@ -118,9 +120,10 @@ export class DepartureSchedule {
       if (giver === undefined || taker === undefined) return;
       mesh.heal();
       if (mesh.random.chance(0.5)) await mesh.run(400);
-      mesh.partition([giver.index, taker.index]);
-      await mesh.run(mesh.random.below(500));
-      for (let tries = 0; tries < 4; tries++) this.#claim(taker);
+      if (mesh.random.chance(0.6)) mesh.partition([giver.index, taker.index]);
+      else if (mesh.random.chance(0.7)) mesh.cut(giver.index, taker.index);
+      await mesh.run(mesh.random.below(250));
+      for (let tries = 0; tries < 4; tries++) this.#claim(taker, giver);
       if (mesh.random.chance(0.3)) mesh.cut(giver.index, taker.index);
       await mesh.run(mesh.random.below(600));
       if (mesh.random.chance(0.7)) this.#bury(giver);
@@ -134,6 +137,61 @@ export class DepartureSchedule {
     await mesh.run(mesh.random.below(800));
     for (const host of this.#twoUp()) this.#forgetSome(host);
     await mesh.run(mesh.random.below(4000));
+  }
+
+  /**
+   * Two removals in one round of answers: the first one's heir has all answers but one, Y gives an
+   * address to Z after both answered, Y dies and is removed too, then the last answer comes.
+   */
+  async #chain(): Promise<DepartureTotals> {
+    const mesh = new SimMesh(1, 5);
+    const checker = new SimChecker(mesh, POOL);
+    const all = mesh.hosts.map(({ index }) => index);
+    for (const index of all) {
+      await mesh.launch(
+        index,
+        all.filter((other) => other !== index),
+      );
+    }
+    await mesh.run(4000);
+    for (const index of all) void mesh.ipalloc(index).openPool(POOL.text);
+    await mesh.run(500);
+    const asked: SimHost[] = [];
+    for (const host of mesh.hosts) {
+      const rpc = host.process?.rpc;
+      const answer = rpc?.handler("ipalloc.report");
+      if (answer === undefined) continue;
+      rpc?.serve("ipalloc.report", async (from, body) => {
+        asked.push(host);
+        const held = asked[0] === host ? 0 : 850;
+        const reply = await answer(from, body);
+        await new Promise<void>((resolve) => {
+          mesh.clock.timer("held", held, resolve);
+        });
+        return reply;
+      });
+    }
+    mesh.bury(0);
+    await mesh.run(300);
+    void mesh.ipalloc(1).forget([mesh.host(0).id], "gone-for-good");
+    await mesh.run(100);
+    const [y, z] = asked;
+    assert.ok(y !== undefined && z !== undefined && asked.length === 3, "the heir asks three");
+    const range = y.disk.durable
+      ?.pool(POOL.text)
+      ?.ownership.find(({ owner }) => owner === y.disk.durable?.store);
+    const ip = formatAddress((range?.start ?? 0n) + 3n, 32);
+    void mesh.ipalloc(z.index).claim(POOL.text, "handed", ip);
+    await mesh.run(50);
+    mesh.bury(y.index);
+    await mesh.run(250);
+    void mesh.ipalloc(z.index).forget([y.id], "gone-for-good");
+    await mesh.run(20_000);
+    if (checker.failure !== undefined) throw checker.failure;
+    checker.use();
+    checker.converged();
+    assert.equal(z.disk.durable?.pool(POOL.text)?.leases.count, 1, "the address was handed on");
+    return this.totals;
   }
 
   #twoUp(): SimHost[] {
@@ -182,9 +240,14 @@ export class DepartureSchedule {
     this.#watch(host, work, (ip) => this.#started(host, ip, key));
   }
 
-  #claim(host: SimHost): void {
+  /** Claims any address, or one of `owner`. */
+  #claim(host: SimHost, owner?: SimHost): void {
     const key = `c${this.#keys++}`;
-    const wanted = `10.40.0.${this.mesh.random.below(32)}`;
+    const { durable } = owner?.disk ?? {};
+    const ranges = durable?.pool(POOL.text)?.ownership.filter((one) => one.owner === durable.store);
+    const range = ranges?.[this.mesh.random.below(ranges.length)] ?? POOL;
+    const offset = this.mesh.random.below(Number(range.end - range.start));
+    const wanted = formatAddress(range.start + BigInt(offset), 32);
     if (host.process?.ready !== true) return;
     const work = host.process.ipalloc.claim(POOL.text, key, wanted);
     this.#watch(host, work, (ip) => this.#started(host, ip, key));
@@ -279,6 +342,8 @@ export class DepartureSchedule {
       for (const ip of held) await process.ipalloc.release(POOL.text, ip);
       return await process.ipalloc.leave();
     })();
+    // A container is started at that very moment.
+    this.#allocate(host);
     const wipe = this.mesh.random.chance(0.5);
     this.#watch(host, work, ({ state }) => {
       if (state !== "left") return;

@@ -28,6 +28,7 @@ export interface TestPeer {
   /** Payloads that the tables channel delivered, as text. */
   readonly got: string[];
   say(to: TestPeer, text: string): void;
+  sayAll(to: readonly TestPeer[], text: string): void;
 }
 
 export class SealedWorld {
@@ -58,7 +59,12 @@ export class SealedWorld {
     tables.onPacket((_from, bytes) => got.push(Buffer.from(bytes).toString()));
     const streams = sealedStreams({ streams: this.network.streams(at), clock, random, seal });
     const say = (to: TestPeer, text: string): void => tables.send(to.at, Buffer.from(text));
-    return { at, seal, strangers, log, streams, got, say };
+    const sayAll = (to: readonly TestPeer[], text: string): void =>
+      tables.sendAll(
+        to.map((peer) => peer.at),
+        Buffer.from(text),
+      );
+    return { at, seal, strangers, log, streams, got, say, sayAll };
   }
 
   sealed(...bytes: number[]): TestPeer {

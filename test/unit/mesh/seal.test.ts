@@ -51,6 +51,24 @@ test("peers with one key understand one another from the first datagram", async 
   }
 });
 
+test("what goes to several is sealed once, and again when it is said again", async () => {
+  const world = new SealedWorld();
+  const a = world.sealed(1);
+  const others = [world.sealed(1), world.sealed(1), world.sealed(1)];
+  for (const other of others) a.say(other, "hello");
+  await world.clock.run(20);
+  const saidBefore = world.recorded.length;
+  a.sayAll(others, "news");
+  a.sayAll(others, "news");
+  a.sayAll([], "to nobody");
+  const frames = world.recorded.slice(saidBefore).map(({ bytes }) => Buffer.from(bytes));
+  assert.equal(frames.length, 6);
+  assert.equal(new Set(frames.map((bytes) => bytes.toString("hex"))).size, 2);
+  for (const { from, to, bytes } of world.recorded.slice(saidBefore)) world.inject(from, to, bytes);
+  await world.clock.run(20);
+  for (const { got } of others) assert.deepEqual(got, ["hello", "news", "news"], "each once");
+});
+
 test("a full payload makes a datagram of the size limit, not more", async () => {
   const world = new SealedWorld();
   const a = world.sealed(1);

@@ -54,6 +54,10 @@ test("after live peers were called gone everything comes to rest", {
   assert.ok((sum.returned ?? 0) > COUNT / 100, `only ${sum.returned} came back`);
 });
 
+test("two removals in one round of answers take nothing that was handed on", async () => {
+  await new DepartureSchedule(1, "chain").run();
+});
+
 test("every planted fault is found", { skip: SEED !== undefined }, async () => {
   const known = JSON.parse(readFileSync(TABLE, "utf8")) as Caught[];
   const most = Number(UPDATE_MUTANTS);
