@@ -17,6 +17,7 @@ import {
 } from "../mesh/index.ts";
 import { parseCidr } from "./cidr.ts";
 import type { ForgetAssertion, ForgetResult, LeaveResult } from "./departures.ts";
+import { hearRosters, tellRoster } from "./farewell.ts";
 import { type FounderPorts, isLive } from "./founder.ts";
 import type { Heir } from "./heir.ts";
 import { type Ledger, learn, stampMs } from "./ledger.ts";
@@ -50,7 +51,11 @@ export class Parting {
   }
 
   serve(): Cancel[] {
-    return [this.#ports.rpc.serve(HANDOVER, (_, body) => this.#onHandover(body))];
+    const { rpc } = this.#ports;
+    return [
+      rpc.serve(HANDOVER, (_, body) => this.#onHandover(body)),
+      hearRosters(this.#ports, this.#ledger, this.#parts.registrar),
+    ];
   }
 
   /** See Departures.forget. */
@@ -93,17 +98,17 @@ export class Parting {
       registrar.leave(true);
       return { ...none, state: "left", text: "this peer is in no roster" };
     }
+    await this.#stopGranting(force);
     if (roster.members.length === 1) {
-      registrar.leave(true);
       return { ...none, state: "alone", text: "this peer is the only member of its mesh" };
     }
-    await this.#stopGranting(force);
     try {
       const heir = this.#heirOf(roster);
       const addresses = heir === undefined ? 0 : await this.#handOver(heir);
       const name = heir === undefined ? null : nameOf(heir.peer);
       const gone = await registrar.until(() => !state.isMember, deadlineMs);
-      if (gone || force) return leaveResult(gone, name, addresses);
+      const known = gone && (await tellRoster(this.#ports, this.#ledger)) > 0;
+      if (gone || force) return leaveResult(known, name, addresses);
     } catch (error) {
       registrar.leave(false);
       throw error;

@@ -66,7 +66,9 @@ export class State {
     const known = this.roster;
     if (known !== undefined && compareRosters(roster, known) <= 0) return undefined;
     const cut = known !== undefined && !(descends(roster, known) && isMember(roster, this.#store));
-    return { kind: "roster", roster, retired: this.retired || (this.isMember && cut) };
+    // It may have been admitted and removed again without ever hearing of it.
+    const told = roster.former.some(({ store }) => store === this.#store);
+    return { kind: "roster", roster, retired: this.retired || (this.isMember && cut) || told };
   }
 
   pool(cidr: string): Pool | undefined {

@@ -30,7 +30,7 @@ export class Contacts {
     this.#ports = ports;
   }
 
-  /** What a former life knew; a damaged file is logged and begun anew, because peers tell it all. */
+  /** What a former life knew; a damaged file is logged and begun anew, peers tell it all. */
   static async open(ports: { store: Store; clock: Clock; log: Log }): Promise<Contacts> {
     const contacts = new Contacts(ports);
     try {

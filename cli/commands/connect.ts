@@ -11,7 +11,7 @@ export const connect: Command = {
   options: [RUN_DIR_OPTION],
   notes: [
     "PEER is host[:port], IPv6 in brackets; the port is this peer's own unless given. The daemon",
-    "tries the address until it answers, and again whenever the peer is lost, also after a restart.",
+    "tries the address until it answers, and again whenever the peer is lost. A restart keeps it.",
   ],
   examples: ["tsweave connect 192.168.48.12", "tsweave connect host3.example:6783"],
   run: async (input) => {

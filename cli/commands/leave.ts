@@ -12,7 +12,7 @@ export const leave: Command = {
   ],
   notes: [
     "Hands this host's address ranges to another peer, leaves the mesh and ends the daemon. To go",
-    "only for a while, 'tsweave stop' is enough. Containers on tsweave networks must be gone first.",
+    "only for a while, 'tsweave stop' is enough. Containers on tsweave networks must be gone.",
     "With --force they keep running without the mesh, and where no peer can be reached the ranges",
     "are lost until 'tsweave rmpeer' on another host. The next launch joins as a new member.",
   ],

@@ -141,7 +141,10 @@ describe("hosts that go", () => {
       assert.equal(await on.ip("h3", name), [...kept, ...meanwhile][index]);
     }
     await eventually("its containers are reached from the others", 10_000, async () => {
-      assert.equal(await on.inside("h1", "a0", "wget", "-qO-", `http://${kept[0]}/`), "k0");
+      assert.equal(
+        await on.inside("h1", "a0", "timeout", "3", "wget", "-qO-", `http://${kept[0]}/`),
+        "k0",
+      );
     });
     const later = await fill(on, "h3", ["k3"]);
     assert.ok(![...ips, ...meanwhile].includes(later[0] ?? ""));
@@ -165,7 +168,7 @@ describe("hosts that go", () => {
     await eventually("both decide now", 10_000, async () => {
       assert.equal((await ipam(on, "h4")).roster.members.length, 2);
     });
-    assert.equal(await on.inside("h1", "c1", "wget", "-qO-", "http://c4/"), "c4");
+    assert.equal(await on.inside("h1", "c1", "timeout", "3", "wget", "-qO-", "http://c4/"), "c4");
   });
 
   it("leave hands the space on; reset leaves nothing behind; both may join again", async () => {
@@ -200,7 +203,7 @@ describe("hosts that go", () => {
     });
   });
 
-  it("hosts find each other after a power failure though the one they were given is down", async () => {
+  it("hosts find each other after a power failure without the one they were given", async () => {
     const on = await MeshHosts.hostsOnly("boot", { hosts: ["h1", "h2", "h3"] });
     mesh = on;
     await on.launch("h1", [], ...RANGE);

@@ -9,8 +9,8 @@ import { FAULTS } from "./sim-faults.ts";
 import { planOf, swarmOptions } from "./sim-options.ts";
 import { replayLine, type SimOptions, simulate } from "./sim-run.ts";
 
-const SEEDS = 40;
-const SHORT_SEEDS = 160;
+const SEEDS = 20;
+const SHORT_SEEDS = 180;
 const AT_ONCE = 20;
 
 async function swarm(first: number, change: Partial<SimOptions>): Promise<void> {

@@ -231,6 +231,19 @@ test("leaving hands everything on; launched again it joins as another store", as
   assert.notEqual(storeOf(mesh.host(2)), before);
 });
 
+test("of two, one leaves and is gone at once: the other knows and can admit a third", async () => {
+  const mesh = await meshOf(3, 2);
+  const result = await within(mesh, mesh.ipalloc(1).leave());
+  mesh.crash(1);
+  mesh.dropRows(mesh.host(1));
+  assert.equal(result.state, "left");
+  assert.deepEqual(ownedBy(mesh, 0), { h0: 256 });
+  assert.equal(mesh.ipalloc(0).roster().members.length, 1);
+  await mesh.launch(2, [0]);
+  await mesh.run(3000);
+  assert.equal(mesh.ipalloc(2).roster().self, "member");
+});
+
 test("leaving alone, or with nobody in reach", async () => {
   const alone = await meshOf(1);
   assert.equal((await within(alone, alone.ipalloc(0).leave())).state, "alone");

@@ -8,12 +8,15 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import type { DepartureSchedule, Mode } from "./sim-departures.ts";
+import type { SCENES, Scene } from "./sim-scenes.ts";
 
 export interface Mutant {
   /** The rule of DESIGN.md that it breaks. */
   readonly rule: string;
   readonly name: string;
-  readonly mode: Mode;
+  /** What finds it: a random schedule of this mode, or a scene. */
+  readonly mode?: Mode;
+  readonly scene?: Scene;
   /** Where a rule is kept twice, both places go. */
   readonly edits: readonly Edit[];
 }
@@ -26,7 +29,6 @@ interface Edit {
 
 const HONEST = { mode: "honest" } as const;
 const LYING = { mode: "lying" } as const;
-const CHAIN = { mode: "chain" } as const;
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -54,7 +56,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...HONEST,
+    scene: "votes",
     rule: "R2",
     name: "a vote is not written down",
     edits: [
@@ -66,7 +68,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...HONEST,
+    scene: "votes",
     rule: "R2",
     name: "a value that may have been chosen is not kept",
     edits: [
@@ -126,7 +128,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...CHAIN,
+    scene: "chain",
     rule: "R6",
     name: "answers of an earlier roster count: freeze store by store",
     edits: [
@@ -210,7 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...HONEST,
+    scene: "oldQuestion",
     rule: "R9",
     name: "who asks is not asked back",
     edits: [
@@ -228,7 +230,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "state.ts",
-        find: "retired: this.retired || (this.isMember && cut) };",
+        find: "retired: this.retired || (this.isMember && cut) || told };",
         replace: "retired: false };",
       },
     ],
@@ -246,7 +248,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...HONEST,
+    scene: "lateGift",
     rule: "R3",
     name: "gifts and rows of removed stores still count",
     edits: [
@@ -290,24 +292,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    ...HONEST,
-    rule: "R5",
-    name: "a new store votes in its host's old place",
-    edits: [
-      {
-        file: "council.ts",
-        find: 'return answer.type !== "newer" && store !== voter.store ? undefined : answer;',
-        replace: "return answer;",
-      },
-      {
-        file: "council.ts",
-        find: 'if (!state.isMember) throw new TsweaveError("BAD_REQUEST", "is no member");',
-        replace: "",
-      },
-    ],
-  },
-  {
-    ...HONEST,
+    scene: "stillRuns",
     rule: "R7/R8",
     name: "what runs is neither told to the heir nor kept back",
     edits: [
@@ -330,13 +315,22 @@ export const MUTANTS: readonly Mutant[] = [
   },
 ];
 
+export interface Simulation {
+  readonly DepartureSchedule: typeof DepartureSchedule;
+  readonly SCENES: typeof SCENES;
+}
+
 /** The simulation over the source with `mutant` planted. @throws when the place is not found. */
-export async function planted(mutant: Mutant): Promise<typeof DepartureSchedule> {
+export async function planted(mutant: Mutant): Promise<Simulation> {
   const folder = await mkdtemp(join(tmpdir(), "tsweave-mutant-"));
+  const here = new URL(".", import.meta.url).pathname;
   try {
-    const outfile = join(folder, "schedule.mjs");
+    const outfile = join(folder, "simulation.mjs");
     const { outputFiles } = await build({
-      entryPoints: [new URL("./sim-departures.ts", import.meta.url).pathname],
+      stdin: {
+        contents: 'export * from "./sim-departures.ts"; export * from "./sim-scenes.ts";',
+        resolveDir: here,
+      },
       bundle: true,
       write: false,
       platform: "node",
@@ -347,10 +341,7 @@ export async function planted(mutant: Mutant): Promise<typeof DepartureSchedule>
       plugins: [plant(mutant)],
     });
     await writeFile(outfile, outputFiles[0]?.contents ?? "");
-    const loaded = (await import(pathToFileURL(outfile).href)) as {
-      DepartureSchedule: typeof DepartureSchedule;
-    };
-    return loaded.DepartureSchedule;
+    return (await import(pathToFileURL(outfile).href)) as Simulation;
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -378,14 +369,15 @@ function plant({ edits, name }: Mutant): import("esbuild").Plugin {
   };
 }
 
-/** What the checkers say of one schedule, or undefined when it passes. */
+/** What the checkers say of one schedule, or of the mutant's scene; undefined when it passes. */
 export async function finding(
-  Schedule: typeof DepartureSchedule,
+  simulation: Simulation,
+  { mode, scene }: Mutant,
   seed: number,
-  mode: Mode,
 ): Promise<string | undefined> {
   try {
-    await new Schedule(seed, mode).run();
+    if (scene !== undefined) await simulation.SCENES[scene]();
+    else await new simulation.DepartureSchedule(seed, mode).run();
     return undefined;
   } catch (error) {
     return (error as Error).message.split("\n")[0] ?? "";

@@ -73,7 +73,7 @@ test("only so many are kept, the latest", async () => {
   assert.deepEqual(targets.at(-1), at(many));
 });
 
-test("a damaged file costs only what it held; a full disk is told to who named a peer", async () => {
+test("a damaged file costs only what it held; a full disk is told", async () => {
   const { open, store } = world();
   store.snapshots.set("contacts", Uint8Array.of(0x93, 1, 2));
   const contacts = await open();
