@@ -117,7 +117,7 @@ export class IpAlloc implements Departures {
     const { self } = this.#options;
     const founder = new Founder(ports, this.#options, ledger, () => this.#founded());
     const registrar = new Registrar(ports, ledger, self, () => this.#rosterChanged());
-    const seeker = new Seeker(ports, ledger, changed, () => registrar.leaving);
+    const seeker = new Seeker(ports, ledger, changed, () => registrar.paused);
     const giver = new SpaceGiver(ports, ledger, changed);
     const allocator = new Allocator(ports, ledger, {
       founder,
@@ -136,7 +136,7 @@ export class IpAlloc implements Departures {
     const nameOf = (peer: string) => nameIn(ports.members(), peer, ledger.state.founding);
     const parting = new Parting(ports, ledger, { registrar, heir, nameOf, changed });
     const intake = new Intake(ports, ledger, self, changed);
-    const housekeeper = new Housekeeper(ports, ledger, changed, () => registrar.leaving);
+    const housekeeper = new Housekeeper(ports, ledger, changed, () => registrar.paused);
     return {
       ledger,
       founder,
@@ -341,7 +341,7 @@ export class IpAlloc implements Departures {
   /** Why this store may grant nothing now (R3). */
   #barred(): string | undefined {
     const { registrar, applicant, ledger } = this.#started();
-    if (registrar.leaving) return "this peer is leaving";
+    if (registrar.paused) return "this peer is leaving";
     if (ledger.state.founding === undefined || ledger.state.isMember) return undefined;
     const was = ledger.state.retired || applicant.returned ? "was removed from the roster and" : "";
     const why = applicant.outcome === undefined ? "" : ` (${applicant.outcome})`;

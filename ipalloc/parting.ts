@@ -98,12 +98,14 @@ export class Parting {
       registrar.leave(true);
       return { ...none, state: "left", text: "this peer is in no roster" };
     }
+    const heir = this.#heirOf(roster);
+    const alone = roster.members.length === 1;
+    if (heir === undefined && !alone && !force) throw nobodyHere();
     await this.#stopGranting(force);
-    if (roster.members.length === 1) {
+    if (alone) {
       return { ...none, state: "alone", text: "this peer is the only member of its mesh" };
     }
     try {
-      const heir = this.#heirOf(roster);
       const addresses = heir === undefined ? 0 : await this.#handOver(heir);
       const name = heir === undefined ? null : nameOf(heir.peer);
       const gone = await registrar.until(() => !state.isMember, deadlineMs);
@@ -278,7 +280,9 @@ export class Parting {
       "TIMED_OUT",
       `not left: ${list(missing, "enough electors")} did not answer in time`,
       {
-        hint: "retry when they are back, or leave with force and 'tsweave rmpeer' this peer there",
+        hint:
+          "until the roster is settled with them this peer gives out no address; retry when they " +
+          "are back, or leave with force and 'tsweave rmpeer' this peer there",
       },
     );
   }
@@ -290,6 +294,12 @@ function hasPeer(entries: readonly RosterEntry[], peer: PeerId): boolean {
 
 function list(names: readonly string[], otherwise: string): string {
   return names.length > 0 ? names.join(", ") : otherwise;
+}
+
+function nobodyHere(): TsweaveError {
+  return new TsweaveError("PEER_UNREACHABLE", "no other member can be reached to take the space", {
+    hint: "retry when one is back, or leave with force and 'tsweave rmpeer' this peer there",
+  });
 }
 
 function inUse(count: number): TsweaveError {

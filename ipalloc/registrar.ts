@@ -105,6 +105,11 @@ export class Registrar {
     return this.#leaving;
   }
 
+  /** This store takes and grants nothing: it is leaving, or may have left. */
+  get paused(): boolean {
+    return this.#leaving || this.#ledger.state.isFrozen;
+  }
+
   /** Looks again at rows and wishes; to be called when members, rows or wishes changed. */
   consider(): void {
     if (this.#stopped || this.#ledger.state.founding === undefined) return;
@@ -153,7 +158,7 @@ export class Registrar {
   /** Asks to be taken out of the roster, or no longer. */
   leave(leaving: boolean): void {
     this.#leaving = leaving;
-    if (leaving) this.#retry.now();
+    if (this.#wants()) this.#retry.now();
   }
 
   /**
@@ -187,8 +192,9 @@ export class Registrar {
   };
 
   #wants(): boolean {
-    const { isMember: member, wishes } = this.#ledger.state;
-    return member && (wishes.length > 0 || this.#applicants.size > 0 || this.#leaving);
+    const { isMember: member, isFrozen, wishes } = this.#ledger.state;
+    if (!member) return false;
+    return wishes.length > 0 || this.#applicants.size > 0 || this.#leaving || isFrozen;
   }
 
   #publish(): void {
@@ -245,6 +251,7 @@ export class Registrar {
     if (base === undefined || !this.#wants()) return true;
     const plan = this.#plan(base);
     if (plan === undefined) return false;
+    if (!(await this.#mayPropose(base, plan.next))) return false;
     const outcome = await this.#council.attempt(base, plan.next, plan.consent);
     if (this.#stopped) return true;
     if (outcome.type === "undecided") {
@@ -258,13 +265,28 @@ export class Registrar {
     return !this.#wants();
   }
 
+  /**
+   * Who proposes a roster without itself grants nothing from then on, also after a restart, until
+   * the next roster is decided: others may carry the proposal through at any time (R3).
+   */
+  async #mayPropose(base: Roster, next: Roster): Promise<boolean> {
+    const { state } = this.#ledger;
+    if (isMember(next, state.store)) return true;
+    return await this.#ledger.exclusive(async (commit) => {
+      if (!this.#leaving) return false;
+      if (!state.isFrozen) await commit({ kind: "leaving", base: rosterKey(base) });
+      return true;
+    });
+  }
+
   /** What to propose after `base` and whose consent it needs. */
   #plan(base: Roster): { readonly next: Roster; readonly consent: Consent } | undefined {
-    const { wishes, store } = this.#ledger.state;
+    const { isFrozen, wishes, store } = this.#ledger.state;
     const change: RosterChange = {
       admit: [...this.#applicants].map(([peer, one]) => ({ peer, store: one.store })),
       forget: new Set(wishes.map((wish) => wish.store).filter((one) => one !== store)),
       leave: new Set(this.#leaving ? [store] : []),
+      renew: isFrozen,
     };
     const vouched = wishes.some(({ assertion }) => assertion === "gone-for-good-with-majority");
     const full = this.#planOf(base, change, vouched);

@@ -20,10 +20,17 @@ export type RosterRecord =
   | { readonly kind: "roster"; readonly roster: Roster; readonly retired: boolean }
   /** `base` is the key of the roster whose successor is voted on. */
   | { readonly kind: "ballot"; readonly base: string; readonly vote: RosterVote }
+  /** This store proposes a successor of `base` without itself: frozen until there is one. */
+  | { readonly kind: "leaving"; readonly base: string }
   /** All of them; replaces those before. */
   | { readonly kind: "wishes"; readonly wishes: readonly Wish[] };
 
-const KINDS: readonly string[] = ["roster", "ballot", "wishes"] satisfies RosterRecord["kind"][];
+const KINDS: readonly string[] = [
+  "roster",
+  "ballot",
+  "leaving",
+  "wishes",
+] satisfies RosterRecord["kind"][];
 
 /** Whether a journal record is of this file. */
 export function isRosterRecord(record: { readonly kind: string }): record is RosterRecord {
@@ -40,6 +47,8 @@ export function rosterFields(record: RosterRecord): readonly WireValue[] {
       const ballot = promised === undefined ? null : encodeBallot(promised);
       return [record.base, ballot, encodeAcceptedRoster(accepted)];
     }
+    case "leaving":
+      return [record.base];
     case "wishes":
       return [encodeWishes(record.wishes)];
   }
@@ -54,6 +63,7 @@ export function readRosterRecord(
     return { kind, roster: decodeRoster(first, kind), retired: readBoolean(second, kind) };
   }
   if (kind === "wishes") return { kind, wishes: decodeWishes(first, kind) };
+  if (kind === "leaving") return { kind, base: readString(first, kind, 64) };
   if (kind !== "ballot") return undefined;
   const promised = second === null ? undefined : decodeBallot(second, kind);
   const accepted = decodeAcceptedRoster(third, kind);

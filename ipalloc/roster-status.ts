@@ -64,7 +64,7 @@ export function rosterProblems(parts: RosterParts): Problem[] {
 
 function standingOf({ ledger, registrar, applicant }: RosterParts): RosterStatus["self"] {
   const { roster, isMember } = ledger.state;
-  if (registrar.leaving) return "leaving";
+  if (registrar.paused) return "leaving";
   if (roster === undefined) return "unfounded";
   if (isMember) return "member";
   return applicant.returned || ledger.state.retired ? "returned" : "joining";

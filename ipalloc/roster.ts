@@ -47,6 +47,8 @@ export interface RosterChange {
   readonly admit: readonly RosterEntry[];
   readonly forget: ReadonlySet<StoreId>;
   readonly leave: ReadonlySet<StoreId>;
+  /** A next roster is wanted also when nobody comes or goes. */
+  readonly renew?: boolean;
 }
 
 /** Roster 0. */
@@ -86,9 +88,8 @@ export function nextRoster(
     else removed.push({ ...member, how, number });
   }
   const members = [...kept, ...admit].slice(0, LIMITS.peersMax);
-  if (members.length === 0 || (removed.length === 0 && members.length === kept.length)) {
-    return undefined;
-  }
+  const same = removed.length === 0 && members.length === kept.length;
+  if (members.length === 0 || (same && change.renew !== true)) return undefined;
   const former = [...roster.former, ...removed].slice(-LIMITS.formerMax);
   const { heir, removedAt, branches } = roster;
   const next = { number, members, former, branches };

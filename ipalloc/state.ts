@@ -12,7 +12,14 @@ import { divide, type Founding } from "./founding.ts";
 import type { JournalRecord } from "./journal.ts";
 import { type StoreId, slices } from "./ownership.ts";
 import { Pool } from "./pool.ts";
-import { compareRosters, descends, firstRoster, isMember, type Roster } from "./roster.ts";
+import {
+  compareRosters,
+  descends,
+  firstRoster,
+  isMember,
+  type Roster,
+  rosterKey,
+} from "./roster.ts";
 import type { Wish } from "./roster-codec.ts";
 import { isRosterRecord, type RosterRecord, type RosterVote } from "./roster-records.ts";
 import { type Binding, boundRoster, supersedes } from "./seeds.ts";
@@ -34,6 +41,8 @@ export class State {
   /** This store was a member and is none any more: it owns nothing, whatever it remembers. */
   retired = false;
   ballot: { readonly base: string; readonly vote: RosterVote } | undefined;
+  /** The roster whose successor may be without this store, by its own proposal. */
+  leavingFrom: string | undefined;
   /** BOUNDED: wishesMax, see the codec. */
   wishes: readonly Wish[] = [];
   /** Who runs the stores of a seeded mesh. BOUNDED: one a founder; others are not taken. */
@@ -54,6 +63,11 @@ export class State {
   /** Whether this store belongs to the mesh: only then it grants, gives and votes. */
   get isMember(): boolean {
     return !this.retired && this.isPeer(this.#store);
+  }
+
+  /** It proposed to leave, and nobody knows yet whether that was decided: it must not grant. */
+  get isFrozen(): boolean {
+    return this.roster !== undefined && this.leavingFrom === rosterKey(this.roster);
   }
 
   /** Whether `store` belongs to the mesh by the newest roster. */
@@ -107,6 +121,7 @@ export class State {
     this.#store = store;
     this.retired = false;
     this.ballot = undefined;
+    this.leavingFrom = undefined;
     for (const pool of this.pools.values()) {
       pool.rebirth(store);
       if (this.founding !== undefined) pool.learn(divide(pool.cidr, this.founding));
@@ -146,6 +161,7 @@ export class State {
     if (this.bindings.size > 0) yield { kind: "bind", bindings: [...this.bindings.values()] };
     yield* this.#rosterRecords(this.retired);
     if (this.ballot !== undefined) yield { kind: "ballot", ...this.ballot };
+    if (this.leavingFrom !== undefined) yield { kind: "leaving", base: this.leavingFrom };
     for (const pool of this.pools.values()) yield* recordsOf(pool, now);
   }
 
@@ -184,6 +200,7 @@ export class State {
 
   #applyRoster(record: RosterRecord): void {
     if (record.kind === "wishes") this.wishes = record.wishes;
+    else if (record.kind === "leaving") this.leavingFrom = record.base;
     else if (record.kind === "ballot") this.ballot = { base: record.base, vote: record.vote };
     else {
       this.roster = boundRoster(record.roster, this.bindings);

@@ -250,7 +250,7 @@ test("leaving alone, or with nobody in reach", async () => {
   const mesh = await meshOf(2);
   mesh.crash(1);
   await mesh.run(1000);
-  await assert.rejects(within(mesh, mesh.ipalloc(0).leave()), codeOf("TIMED_OUT"));
+  await assert.rejects(within(mesh, mesh.ipalloc(0).leave()), codeOf("PEER_UNREACHABLE"));
   assert.equal(mesh.ipalloc(0).roster().self, "member", "it goes on as before");
   assert.match(await within(mesh, mesh.ipalloc(0).allocate(POOL, "a")), /^10\./);
   await within(mesh, mesh.ipalloc(0).release(POOL, "10.40.0.2"));

@@ -159,7 +159,7 @@ test("a restart gives nothing twice, keeps leases and lets a freed address rest"
   assert.equal(await within(mesh, ipalloc.allocate(POOL, "third", within30)), second);
 });
 
-test("a resting address is given early when none else is free and no peer has its row", async () => {
+test("a resting address is given early when none else is free and no row has it", async () => {
   const mesh = new SimMesh(1, 1);
   await mesh.launch(0);
   const ipalloc = mesh.ipalloc(0);

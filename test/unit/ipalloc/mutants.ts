@@ -313,6 +313,18 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    mode: "honest",
+    rule: "R3",
+    name: "who proposed to leave and gave up goes on granting",
+    edits: [
+      {
+        file: "state.ts",
+        find: "return this.roster !== undefined && this.leavingFrom === rosterKey(this.roster);",
+        replace: "return false;",
+      },
+    ],
+  },
 ];
 
 export interface Simulation {

@@ -280,9 +280,11 @@ export class DepartureSchedule {
     for (const ip of host.running.keys()) process.tables.remove("endpoints", ip);
     const held = [...host.running.keys()];
     host.running.clear();
-    host.inherited.clear();
     const work = (async () => {
-      for (const ip of held) await process.ipalloc.release(POOL.text, ip);
+      for (const ip of held) {
+        await process.ipalloc.release(POOL.text, ip);
+        host.inherited.delete(parseAddress(ip).value);
+      }
       return await process.ipalloc.leave();
     })();
     // A container is started at that very moment.
