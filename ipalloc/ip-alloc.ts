@@ -284,8 +284,10 @@ export class IpAlloc implements Departures {
    * here. `claim` with the same key asks its owner for it.
    * @throws TsweaveError NOT_FOUND, BAD_REQUEST, ADDRESS_TAKEN (another key, reserved).
    */
-  adopt(cidr: string, leaseKey: string, ip: string): Promise<void> {
-    return this.#started().allocator.adopt(cidr, leaseKey, ip);
+  async adopt(cidr: string, leaseKey: string, ip: string): Promise<void> {
+    const { allocator, applicant } = this.#started();
+    await allocator.adopt(cidr, leaseKey, ip);
+    applicant.consider();
   }
 
   /** Takes an address back, a lease or a reservation; it rests 30 s. Unknown: ok. */

@@ -162,6 +162,8 @@ export class DigestExchange {
     const mine = vectorToWire(this.#replica.vector(mask));
     const question = [mask, mine, offer.deltas.map(deltaToWire)];
     const answer = await this.#ports.rpc.call(peer, "sync", question, TIMES.streamDeadlineMs);
+    // What comes after the end would be shown and not saved.
+    if (!this.#started) return false;
     const [deltas, moreItem] = readArray(answer, "sync answer", 2, 16);
     const fetched = readArray(deltas, "sync deltas", 0, LIMITS.peersMax).map(deltaFromWire);
     this.#into.merge(fetched);

@@ -43,7 +43,10 @@ export class SimChecker {
   /** I2 and I7, after each durable change of ownership. */
   ownership(changed: SimHost): void {
     for (let address = this.#cidr.start; address < this.#cidr.end; address++) {
-      const owners = this.#mesh.hosts.filter((host) => this.#ownsDurably(host, address));
+      // Who is frozen grants nothing: it has proposed to leave, and may be out already.
+      const owners = this.#mesh.hosts.filter(
+        (host) => this.#ownsDurably(host, address) && !host.disk.durable?.isFrozen,
+      );
       assert.ok(owners.length <= 1, `I2: ${address} owned by ${owners.map(({ name }) => name)}`);
       const record = this.#durable(changed, address);
       const rank = record === undefined ? -1 : record.generation * 2 ** 20 + record.step;

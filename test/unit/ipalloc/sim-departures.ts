@@ -342,9 +342,19 @@ export class DepartureSchedule {
     }
     await mesh.run(40_000);
     this.#check();
+    if (this.#mode === "lying" && this.#isExtinct()) return;
     this.#checker.converged();
     this.#count();
     await this.#spaceForAll();
+  }
+
+  /** A host called all others gone, was believed, and died: nobody is left who could admit. */
+  #isExtinct(): boolean {
+    const live = this.mesh.hosts.filter(isUp);
+    const stores = new Set(live.map(({ disk }) => disk.durable?.store));
+    return live.every(({ disk }) =>
+      disk.durable?.roster?.members.every(({ store }) => !stores.has(store)),
+    );
   }
 
   /** Resolves with whether nothing was left to forget. */
