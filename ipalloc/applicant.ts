@@ -8,9 +8,10 @@
 import { messageOf, type PeerId, readArray, readString, TIMES } from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
 import type { Allocator } from "./allocator.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Pool } from "./pool.ts";
+import { isLive } from "./reach.ts";
 import type { Registrar } from "./registrar.ts";
 import { Retry } from "./retry.ts";
 import { electorsOf, type RosterEntry } from "./roster.ts";

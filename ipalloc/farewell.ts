@@ -4,16 +4,10 @@
  * Law: who leaves may delete its state at once, so a roster that only the leaver has seen decided
  * must be on another disk first. Two members decide together, and one of them is about to go.
  */
-import {
-  type Cancel,
-  messageOf,
-  readArray,
-  TIMES,
-  TsweaveError,
-  type WireValue,
-} from "../mesh/index.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import { type Cancel, messageOf, readArray, TIMES, type WireValue } from "../mesh/index.ts";
+import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
+import { othersInReach } from "./reach.ts";
 import type { Registrar } from "./registrar.ts";
 import { decodeRoster, encodeRoster } from "./roster-codec.ts";
 
@@ -25,9 +19,7 @@ const TOLD_MAX = 16;
 export function hearRosters(ports: FounderPorts, ledger: Ledger, registrar: Registrar): Cancel {
   return ports.rpc.serve(ROSTER, async (_, body) => {
     const [mesh, roster] = readArray(body, "roster", 2, 8);
-    if (mesh !== ledger.state.founding?.meshId) {
-      throw new TsweaveError("BAD_REQUEST", "is of another mesh or has not founded");
-    }
+    ledger.state.requireMesh(mesh);
     await registrar.learn(decodeRoster(roster, "roster"));
     return null;
   });
@@ -37,9 +29,7 @@ export function hearRosters(ports: FounderPorts, ledger: Ledger, registrar: Regi
 export async function tellRoster(ports: FounderPorts, { state }: Ledger): Promise<number> {
   const { roster, founding } = state;
   if (roster === undefined) return 0;
-  const live = new Set(
-    ports.members().flatMap(({ id, self, state: seen }) => (!self && isLive(seen) ? [id] : [])),
-  );
+  const live = othersInReach(ports.members());
   const peers = roster.members.filter(({ peer }) => live.has(peer)).slice(0, TOLD_MAX);
   const body: WireValue = [founding?.meshId ?? "", encodeRoster(roster)];
   const heard = await Promise.all(

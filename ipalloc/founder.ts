@@ -26,6 +26,7 @@ import { addressKey, decodeFounding, encodeFounding, type Founding, lackOf } fro
 import { CONSENSUS, type InitMode } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Problem } from "./problem.ts";
+import { isLive } from "./reach.ts";
 import { tryRead } from "./rows.ts";
 import { Seeder } from "./seeder.ts";
 
@@ -359,9 +360,4 @@ export class Founder {
       return founding === undefined ? [] : [{ origin: row.origin, founding }];
     });
   }
-}
-
-/** Whether a member can be asked. */
-export function isLive(state: Member["state"]): boolean {
-  return state === "alive" || state === "suspect";
 }

@@ -192,9 +192,7 @@ export class Heir {
   async #onReport(body: WireValue): Promise<WireValue> {
     const [mesh, given, subnet] = readArray(body, "report", 3, 8);
     const { state } = this.#ledger;
-    if (mesh !== state.founding?.meshId) {
-      throw new TsweaveError("BAD_REQUEST", "is of another mesh or has not founded");
-    }
+    state.requireMesh(mesh);
     const base = decodeRoster(given, "report.roster");
     const cidr = parseCidr(readString(subnet, "report.subnet", 64));
     return await this.#ledger.exclusive(async (commit) => {

@@ -1,8 +1,9 @@
 /** When ownership is tidied (`tidy.ts`): a while after a change, one pool and record at a time. */
 import { type Cancel, messageOf, TIMES } from "../mesh/index.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StoreId } from "./ownership.ts";
+import { inReach } from "./reach.ts";
 import { directoryOf } from "./rows.ts";
 import { merges, returned } from "./tidy.ts";
 
@@ -67,7 +68,7 @@ export class Housekeeper {
     const { tables, log, members } = this.#ports;
     const { state } = this.#ledger;
     const directory = directoryOf(tables, state, log);
-    const live = new Set(members().flatMap((one) => (isLive(one.state) ? [one.id] : [])));
+    const live = inReach(members());
     return (store) => {
       const peer = directory.peerOf(store);
       return peer !== undefined && live.has(peer) && state.isPeer(store);

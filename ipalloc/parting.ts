@@ -18,12 +18,13 @@ import {
 import { parseCidr } from "./cidr.ts";
 import type { ForgetAssertion, ForgetResult, LeaveResult } from "./departures.ts";
 import { hearRosters, tellRoster } from "./farewell.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import type { FounderPorts } from "./founder.ts";
 import type { Heir } from "./heir.ts";
 import { type Ledger, learn, stampMs } from "./ledger.ts";
 import { give, join, type Ownership, slices } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
+import { othersInReach } from "./reach.ts";
 import type { Registrar } from "./registrar.ts";
 import { consentOf, electorsOf, nextRoster, type Roster, type RosterEntry } from "./roster.ts";
 import type { Wish } from "./roster-codec.ts";
@@ -209,9 +210,7 @@ export class Parting {
   }
 
   #heirOf(roster: Roster): RosterEntry | undefined {
-    const live = new Set(
-      this.#ports.members().flatMap(({ id, self, state }) => (!self && isLive(state) ? [id] : [])),
-    );
+    const live = othersInReach(this.#ports.members());
     const { store } = this.#ledger.state;
     const others = roster.members.filter(
       ({ peer, store: other }) => other !== store && live.has(peer),
@@ -262,9 +261,7 @@ export class Parting {
   async #onHandover(body: WireValue): Promise<WireValue> {
     const [mesh, subnet, list] = readArray(body, "handover", 3, 8);
     const { state } = this.#ledger;
-    if (mesh !== state.founding?.meshId) {
-      throw new TsweaveError("BAD_REQUEST", "is of another mesh or has not founded");
-    }
+    state.requireMesh(mesh);
     const cidr = parseCidr(readString(subnet, "handover.subnet", 64));
     const records = decodeOwnership(list, "handover", cidr);
     await this.#ledger.exclusive((commit) =>

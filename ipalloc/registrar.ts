@@ -17,10 +17,11 @@ import {
   type WireValue,
 } from "../mesh/index.ts";
 import { Council } from "./council.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StoreId } from "./ownership.ts";
 import { readStore } from "./ownership-codec.ts";
+import { inReach } from "./reach.ts";
 import { Retry } from "./retry.ts";
 import {
   type Consent,
@@ -209,7 +210,7 @@ export class Registrar {
 
   /** Whether a live peer's row shows it: else it would be lost with those that do. */
   #isShown(roster: Roster): boolean {
-    const live = this.#live();
+    const live = inReach(this.#ports.members());
     const key = rosterKey(roster);
     return this.#rows().some((row) => live.has(row.origin) && rosterKey(row.roster) === key);
   }
@@ -232,13 +233,6 @@ export class Registrar {
       });
       return roster === undefined ? [] : [{ origin: row.origin, roster }];
     });
-  }
-
-  /** Peers in reach, this one included. */
-  #live(): ReadonlySet<PeerId> {
-    return new Set(
-      this.#ports.members().flatMap(({ id, self, state }) => (self || isLive(state) ? [id] : [])),
-    );
   }
 
   /** Resolves with whether nothing more is wanted. */
@@ -315,7 +309,7 @@ export class Registrar {
 
   /** Stores of members that answer: a peer that asks as a new store has lost its old one. */
   present(): ReadonlySet<StoreId> {
-    const live = this.#live();
+    const live = inReach(this.#ports.members());
     const members = this.#ledger.state.roster?.members ?? [];
     const here = members.filter(({ peer }) => live.has(peer) && !this.#applicants.has(peer));
     return new Set(here.map(({ store }) => store));

@@ -3,12 +3,12 @@
 import type { Clock, Member, PeerId } from "../mesh/index.ts";
 import type { Applicant } from "./applicant.ts";
 import type { RosterStatus, Wait } from "./departures.ts";
-import { isLive } from "./founder.ts";
 import type { Founding } from "./founding.ts";
 import type { Heir } from "./heir.ts";
 import type { Ledger } from "./ledger.ts";
 import { stampMs } from "./ledger.ts";
 import type { Problem } from "./problem.ts";
+import { inReach } from "./reach.ts";
 import type { Registrar } from "./registrar.ts";
 import { electorsOf } from "./roster.ts";
 import { unboundSeed } from "./seeds.ts";
@@ -33,7 +33,7 @@ export function nameIn(members: readonly Member[], peer: PeerId, founding?: Foun
 export function rosterStatus(parts: RosterParts): RosterStatus {
   const { roster, store, founding } = parts.ledger.state;
   const seen = parts.members();
-  const live = new Set(seen.filter(({ self, state }) => self || isLive(state)).map(({ id }) => id));
+  const live = inReach(seen);
   const electors = new Set(roster === undefined ? [] : electorsOf(roster).map((one) => one.store));
   const name = (peer: PeerId) => nameIn(seen, peer, founding);
   const heir = roster?.members.find((member) => member.store === roster.heir);

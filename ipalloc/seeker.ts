@@ -6,10 +6,11 @@
  */
 import { type Cancel, type Member, messageOf, type PeerId, TIMES } from "../mesh/index.ts";
 import type { Cidr } from "./cidr.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import { clip } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
+import { isLive } from "./reach.ts";
 import { directoryOf } from "./rows.ts";
 import { askForSpace } from "./space.ts";
 

@@ -18,12 +18,13 @@ import {
   type WireValue,
 } from "../mesh/index.ts";
 import { addressWithin, type Cidr, containsCidr, parseCidr } from "./cidr.ts";
-import { type FounderPorts, isLive } from "./founder.ts";
+import type { FounderPorts } from "./founder.ts";
 import { type Commit, type Ledger, learn } from "./ledger.ts";
 import { clip, give, recordAt, type StoreId } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
 import type { Range } from "./range-set.ts";
+import { isLive } from "./reach.ts";
 import { acceptable, directoryOf, published } from "./rows.ts";
 
 const SPACE = "ipalloc.space";

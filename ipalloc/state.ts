@@ -60,6 +60,12 @@ export class State {
     return this.#store;
   }
 
+  /** Refuses a question of another mesh. @throws TsweaveError BAD_REQUEST */
+  requireMesh(mesh: unknown): void {
+    if (this.founding !== undefined && mesh === this.founding.meshId) return;
+    throw new TsweaveError("BAD_REQUEST", "is of another mesh or has not founded");
+  }
+
   /** Whether this store belongs to the mesh: only then it grants, gives and votes. */
   get isMember(): boolean {
     return !this.retired && this.isPeer(this.#store);

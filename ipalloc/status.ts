@@ -1,12 +1,13 @@
 /** What `status ipam` shows and what is wrong: pure reads of the state and the tables. */
 import type { Log, Member, PeerId, Tables } from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
-import { type Founder, isLive } from "./founder.ts";
+import type { Founder } from "./founder.ts";
 import { initModeText } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
 import { recordAt, type StoreId } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
 import type { Problem } from "./problem.ts";
+import { isLive } from "./reach.ts";
 import { type Directory, directoryOf } from "./rows.ts";
 
 export interface OwnedStatus {

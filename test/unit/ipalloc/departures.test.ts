@@ -1,27 +1,15 @@
 /** Peers that die, leave, come back and are forgotten, scene by scene on a small simulated mesh. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SimHost } from "./sim-mesh.ts";
-import { SimMesh } from "./sim-mesh.ts";
+import { foundedMesh } from "./sim-founded.ts";
+import type { SimHost, SimMesh } from "./sim-mesh.ts";
 import { within } from "./sim-until.ts";
 
 const POOL = "10.40.0.0/24";
 const GONE = "gone-for-good";
 const VOUCHED = "gone-for-good-with-majority";
 
-async function meshOf(count: number, launched = count): Promise<SimMesh> {
-  const mesh = new SimMesh(1, count);
-  const all = mesh.hosts.slice(0, launched).map(({ index }) => index);
-  for (const index of all) {
-    await mesh.launch(
-      index,
-      all.filter((other) => other !== index),
-    );
-  }
-  await mesh.run(4000);
-  for (const index of all) await within(mesh, mesh.ipalloc(index).openPool(POOL));
-  return mesh;
-}
+const meshOf = (count: number, launched = count) => foundedMesh(POOL, count, { launched });
 
 /** What a daemon does with a container: an address, then its row. */
 async function runContainer(mesh: SimMesh, index: number, key: string): Promise<string> {

@@ -2,23 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TIMES } from "../../../mesh/index.ts";
+import { foundedMesh } from "./sim-founded.ts";
 import { SimMesh } from "./sim-mesh.ts";
 import { within } from "./sim-until.ts";
 
 const POOL = "10.40.0.0/24";
 
-async function meshOf(count: number, seed = 1): Promise<SimMesh> {
-  const mesh = new SimMesh(seed, count);
-  const all = mesh.hosts.map(({ index }) => index);
-  for (const index of all)
-    await mesh.launch(
-      index,
-      all.filter((other) => other !== index),
-    );
-  await mesh.run(4000);
-  for (const index of all) await within(mesh, mesh.ipalloc(index).openPool(POOL));
-  return mesh;
-}
+const meshOf = (count: number, seed = 1) => foundedMesh(POOL, count, { seed });
 
 test("without peers a host founds alone and gives addresses lowest first", async () => {
   const mesh = new SimMesh(1, 1);

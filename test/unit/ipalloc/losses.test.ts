@@ -5,25 +5,14 @@ import { parseCidr } from "../../../ipalloc/cidr.ts";
 import { wasForgotten } from "../../../ipalloc/forgotten.ts";
 import type { Ownership } from "../../../ipalloc/ownership.ts";
 import { SimChecker } from "./sim-checker.ts";
+import { foundedMesh } from "./sim-founded.ts";
 import { SimMesh } from "./sim-mesh.ts";
 import { within } from "./sim-until.ts";
 
 const POOL = "10.40.0.0/24";
 const DAMAGE = { lostBytes: 77, keptAt: "/state/ipalloc.journal.damaged" };
 
-async function meshOf(count: number): Promise<SimMesh> {
-  const mesh = new SimMesh(1, count);
-  const all = mesh.hosts.map(({ index }) => index);
-  for (const index of all) {
-    await mesh.launch(
-      index,
-      all.filter((other) => other !== index),
-    );
-  }
-  await mesh.run(4000);
-  for (const index of all) await within(mesh, mesh.ipalloc(index).openPool(POOL));
-  return mesh;
-}
+const meshOf = (count: number) => foundedMesh(POOL, count);
 
 test("a damaged journal is not guessed around: a new store, the leases kept", async () => {
   const mesh = await meshOf(3);

@@ -6,24 +6,13 @@ import { parseCidr } from "../../../ipalloc/cidr.ts";
 import { Pool } from "../../../ipalloc/pool.ts";
 import { LIMITS } from "../../../mesh/index.ts";
 import { SimChecker } from "./sim-checker.ts";
+import { foundedMesh } from "./sim-founded.ts";
 import { SimMesh } from "./sim-mesh.ts";
 import { within } from "./sim-until.ts";
 
 const STORE = "00000000000000aa";
 
-async function meshOf(count: number, pool: string): Promise<SimMesh> {
-  const mesh = new SimMesh(1, count);
-  const all = mesh.hosts.map(({ index }) => index);
-  for (const index of all) {
-    await mesh.launch(
-      index,
-      all.filter((other) => other !== index),
-    );
-  }
-  await mesh.run(4000);
-  for (const index of all) await within(mesh, mesh.ipalloc(index).openPool(pool));
-  return mesh;
-}
+const meshOf = (count: number, pool: string) => foundedMesh(pool, count);
 
 function ownPool(text: string): Pool {
   const cidr = parseCidr(text);

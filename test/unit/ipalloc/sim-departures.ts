@@ -12,6 +12,7 @@ import type { ForgetAssertion } from "../../../ipalloc/departures.ts";
 import { encodeRecord } from "../../../ipalloc/journal.ts";
 import { SimChecker } from "./sim-checker.ts";
 import { type SimHost, SimMesh } from "./sim-mesh.ts";
+import { SimWatch } from "./sim-watch.ts";
 
 const POOL = parseCidr("10.40.0.0/27");
 const STEPS = 45;
@@ -45,9 +46,9 @@ export class DepartureSchedule {
   };
   readonly #mode: Mode;
   readonly #checker: SimChecker;
+  readonly #watch: SimWatch;
   readonly #founders: number;
   #keys = 0;
-  #failure: unknown;
 
   constructor(seed: number, mode: Mode = "honest") {
     const count = 3 + (seed % 4);
@@ -60,6 +61,7 @@ export class DepartureSchedule {
     });
     this.#founders = Math.max(1, count - 1 - (seed % 2));
     this.#checker = new SimChecker(this.mesh, POOL, mode === "honest");
+    this.#watch = new SimWatch(this.mesh, this.#checker);
   }
 
   /** Throws what a checker found. */
@@ -161,15 +163,15 @@ export class DepartureSchedule {
     if (process?.ready !== true) return;
     const { ipalloc } = process;
     const opened = ipalloc.openPool(POOL.text);
-    this.#watch(host, opened);
+    this.#watch.follow(host, opened);
     await this.mesh.run(100);
     if (host.process !== process) return;
     const known = new Set(ipalloc.leases().map(({ ip }) => ip));
     for (const { ip, key, cidr } of ipalloc.leases()) {
-      if (host.running.get(ip) !== key) this.#watch(host, ipalloc.release(cidr, ip));
+      if (host.running.get(ip) !== key) this.#watch.follow(host, ipalloc.release(cidr, ip));
     }
     for (const [ip, key] of host.running) {
-      if (!known.has(ip)) this.#watch(host, ipalloc.adopt(POOL.text, key, ip));
+      if (!known.has(ip)) this.#watch.follow(host, ipalloc.adopt(POOL.text, key, ip));
     }
     await this.mesh.run(100);
   }
@@ -178,7 +180,7 @@ export class DepartureSchedule {
     const key = `c${this.#keys++}`;
     if (host.process?.ready !== true) return;
     const work = host.process.ipalloc.allocate(POOL.text, key);
-    this.#watch(host, work, (ip) => this.#started(host, ip, key));
+    this.#watch.follow(host, work, (ip) => this.#started(host, ip, key));
   }
 
   /** Claims any address, or one of `owner`. */
@@ -191,7 +193,7 @@ export class DepartureSchedule {
     const wanted = formatAddress(range.start + BigInt(offset), 32);
     if (host.process?.ready !== true) return;
     const work = host.process.ipalloc.claim(POOL.text, key, wanted);
-    this.#watch(host, work, (ip) => this.#started(host, ip, key));
+    this.#watch.follow(host, work, (ip) => this.#started(host, ip, key));
   }
 
   #started(host: SimHost, ip: string, key: string): void {
@@ -208,7 +210,7 @@ export class DepartureSchedule {
     host.running.delete(ip);
     host.process?.tables.remove("endpoints", ip);
     if (!host.process?.ready) return;
-    this.#watch(host, host.process.ipalloc.release(POOL.text, ip), () => {
+    this.#watch.follow(host, host.process.ipalloc.release(POOL.text, ip), () => {
       host.inherited.delete(parseAddress(ip).value);
     });
   }
@@ -268,7 +270,7 @@ export class DepartureSchedule {
       named.map(({ id }) => id),
       assertion,
     );
-    this.#watch(host, work, ({ state }) => {
+    this.#watch.follow(host, work, ({ state }) => {
       if (state !== "pending") this.totals.forgotten++;
     });
   }
@@ -290,39 +292,15 @@ export class DepartureSchedule {
     // A container is started at that very moment.
     this.#allocate(host);
     const wipe = this.mesh.random.chance(0.5);
-    this.#watch(host, work, ({ state }) => {
+    this.#watch.follow(host, work, ({ state }) => {
       if (state === "left") this.totals.left++;
       if (wipe && state === "left") this.mesh.loseDisk(host.index);
       else this.mesh.crash(host.index);
     });
   }
 
-  /** Refusals are fine; a result counts only while its daemon lives; what checkers find is kept. */
-  #watch<T>(host: SimHost, work: Promise<T>, then: (value: T) => void = () => undefined): void {
-    const { process } = host;
-    work.then(
-      (value) => {
-        if (host.process !== process) return;
-        try {
-          then(value);
-        } catch (error) {
-          this.#failure ??= error;
-        }
-      },
-      (error: unknown) => {
-        if ((error as { name?: string }).name !== "TsweaveError") this.#failure ??= error;
-      },
-    );
-  }
-
   #check(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    this.#checker.use();
-    if (this.#checker.failure !== undefined) throw this.#checker.failure;
-    const broken = this.mesh.log.lines.find(({ fields }) =>
-      JSON.stringify(fields).includes("ownership:"),
-    );
-    if (broken !== undefined) throw new Error(JSON.stringify(broken));
+    this.#watch.check();
     const reborn = this.mesh.log.lines.filter(({ message }) => message.endsWith("begins anew"));
     this.totals.returned += reborn.length;
     this.mesh.log.lines.length = 0;
@@ -371,7 +349,7 @@ export class DepartureSchedule {
       if (error.code !== "NO_MAJORITY") throw error;
       return word("gone-for-good-with-majority");
     });
-    this.#watch(member, work);
+    this.#watch.follow(member, work);
     await this.mesh.run(6000);
     return false;
   }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { formatAddress } from "../../../ipalloc/address.ts";
 import { parseCidr } from "../../../ipalloc/cidr.ts";
 import { SimChecker } from "./sim-checker.ts";
+import { found } from "./sim-founded.ts";
 import { type SimHost, SimMesh } from "./sim-mesh.ts";
 import { within } from "./sim-until.ts";
 
@@ -19,15 +20,7 @@ interface Stage {
 async function stage(count: number, launched = count): Promise<Stage> {
   const mesh = new SimMesh(1, count);
   const checker = new SimChecker(mesh, POOL);
-  const all = mesh.hosts.slice(0, launched).map(({ index }) => index);
-  for (const index of all) {
-    await mesh.launch(
-      index,
-      all.filter((other) => other !== index),
-    );
-  }
-  await mesh.run(4000);
-  for (const index of all) await within(mesh, mesh.ipalloc(index).openPool(POOL.text));
+  await found(mesh, POOL.text, launched);
   await mesh.run(500);
   return { mesh, checker };
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { parseCidr } from "../../../ipalloc/cidr.ts";
 import { SimChecker } from "./sim-checker.ts";
 import { type SimFaults, type SimHost, SimMesh } from "./sim-mesh.ts";
+import { SimWatch } from "./sim-watch.ts";
 
 const POOL = parseCidr("10.40.0.0/26");
 const STEPS = 50;
@@ -17,10 +18,10 @@ export class Schedule {
   readonly mesh: SimMesh;
   readonly totals: Totals = { granted: 0, given: 0, crashes: 0 };
   readonly #checker: SimChecker;
+  readonly #watch: SimWatch;
   readonly #late: number;
   readonly #forgetful: boolean;
   #keys = 0;
-  #failure: unknown;
 
   /** `forgetful`: the mutant whose disk returns to its founding at each restart. */
   constructor(seed: number, mutant: Partial<SimFaults> & { forgetful?: boolean } = {}) {
@@ -35,6 +36,7 @@ export class Schedule {
     this.#late = count - 1;
     this.#forgetful = forgetful;
     this.#checker = new SimChecker(this.mesh, POOL);
+    this.#watch = new SimWatch(this.mesh, this.#checker);
   }
 
   /** Throws what a checker found. */
@@ -84,16 +86,16 @@ export class Schedule {
     const { process } = host;
     if (process?.ready !== true) return;
     for (const { ip, key, cidr } of process.ipalloc.leases()) {
-      if (host.running.get(ip) !== key) this.#watch(host, process.ipalloc.release(cidr, ip));
+      if (host.running.get(ip) !== key) this.#watch.follow(host, process.ipalloc.release(cidr, ip));
     }
-    this.#watch(host, process.ipalloc.openPool(POOL.text));
+    this.#watch.follow(host, process.ipalloc.openPool(POOL.text));
   }
 
   #allocate(host: SimHost): void {
     const key = `c${this.#keys++}`;
     if (host.process?.ready !== true) return;
     const work = host.process.ipalloc.allocate(POOL.text, key);
-    this.#watch(host, work, (ip) => this.#started(host, ip, key));
+    this.#watch.follow(host, work, (ip) => this.#started(host, ip, key));
   }
 
   #claim(host: SimHost): void {
@@ -101,7 +103,7 @@ export class Schedule {
     const wanted = `10.40.0.${this.mesh.random.below(64)}`;
     if (host.process?.ready !== true) return;
     const work = host.process.ipalloc.claim(POOL.text, key, wanted);
-    this.#watch(host, work, (ip) => this.#started(host, ip, key));
+    this.#watch.follow(host, work, (ip) => this.#started(host, ip, key));
   }
 
   #started(host: SimHost, ip: string, key: string): void {
@@ -115,7 +117,7 @@ export class Schedule {
     const [ip] = host.running.keys();
     if (ip === undefined) return;
     host.running.delete(ip);
-    if (host.process?.ready) this.#watch(host, host.process.ipalloc.release(POOL.text, ip));
+    if (host.process?.ready) this.#watch.follow(host, host.process.ipalloc.release(POOL.text, ip));
   }
 
   #crash(host: SimHost): void {
@@ -124,32 +126,8 @@ export class Schedule {
     this.mesh.crash(host.index);
   }
 
-  /** Refusals are fine; a result counts only while its daemon lives; what checkers find is kept. */
-  #watch<T>(host: SimHost, work: Promise<T>, then: (value: T) => void = () => undefined): void {
-    const { process } = host;
-    work.then(
-      (value) => {
-        if (host.process !== process) return;
-        try {
-          then(value);
-        } catch (error) {
-          this.#failure ??= error;
-        }
-      },
-      (error: unknown) => {
-        if ((error as { name?: string }).name !== "TsweaveError") this.#failure ??= error;
-      },
-    );
-  }
-
   #check(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    this.#checker.use();
-    if (this.#checker.failure !== undefined) throw this.#checker.failure;
-    const broken = this.mesh.log.lines.find(({ fields }) =>
-      JSON.stringify(fields).includes("ownership:"),
-    );
-    if (broken !== undefined) throw new Error(JSON.stringify(broken));
+    this.#watch.check();
   }
 
   async #heal(): Promise<void> {
