@@ -41,6 +41,9 @@ before(async () => {
 
 afterEach(async () => {
   await daemons.stop();
+  const [{ netns }] = hosts();
+  await exitCode(`ip netns exec ${netns} nft delete table ip wall`);
+  await sh(`ip -n tw${TAG}-lan link set port2 up`);
 });
 
 after(async () => {
@@ -98,7 +101,9 @@ for (const engine of MEMBERSHIP_ENGINES) {
     ] as const) {
       assert.equal((await connection(one, other)).state, "established");
     }
-    assert.equal((await connection(a, c)).direct, true);
+    await eventually("the third is measured", 20_000, async () => {
+      assert.equal((await connection(a, c)).direct, true);
+    });
 
     assert.equal(await inWall("delete table ip wall"), 0);
     await eventually("the path is back", 40_000, async () => {

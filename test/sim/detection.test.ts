@@ -128,3 +128,41 @@ for (const [count, pausedMs, runsMs, spared] of [
     }
   });
 }
+
+test("a busy process whose peers all fail is not held up by its own pauses", async (t) => {
+  const lastMs: number[] = [];
+  for (let seed = 1; seed <= (SEEDS || 10); seed += 1) {
+    for (const [pausedMs, runsMs] of [
+      [250, 250],
+      [400, 400],
+      [600, 600],
+    ] as const) {
+      const mesh = await meshOf(seed, 3);
+      const [busy, ...others] = mesh.peers;
+      assert.ok(busy);
+      const live = async (): Promise<void> => {
+        mesh.pause(busy);
+        await mesh.clock.run(2 * mesh.random.below(pausedMs));
+        mesh.resume(busy);
+        await mesh.clock.run(2 * mesh.random.below(runsMs));
+      };
+      for (let times = 0; times < 10; times += 1) await live();
+      assert.equal(mesh.deaths.length, 0, `seed ${seed}: nobody before`);
+      const hosts = mesh.peers.map(({ meta }) => meta.advertise.host);
+      for (const host of hosts.slice(1)) {
+        mesh.network.partition([host], hosts);
+        const cutMs = mesh.clock.nowMs();
+        while (mesh.clock.nowMs() < cutMs + 1500) await live();
+      }
+      const startMs = mesh.clock.nowMs();
+      const known = (): number => mesh.deaths.filter(({ by }) => by === busy.meta.id).length;
+      while (known() < others.length && mesh.clock.nowMs() < startMs + 60_000) await live();
+      lastMs.push(mesh.clock.nowMs() - startMs);
+      await mesh.end();
+    }
+  }
+  lastMs.sort((a, b) => a - b);
+  const worst = lastMs.at(-1) ?? Number.NaN;
+  t.diagnostic(`median ${lastMs[lastMs.length >> 1]} ms, worst ${worst} ms`);
+  assert.ok(worst <= 12_000, `${worst} ms`);
+});

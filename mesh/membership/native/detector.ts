@@ -171,6 +171,7 @@ export class Detector {
     return new Doubts(this.#ports.clock, {
       accusersMax: timing.confirmations + 1,
       wasStalled: (latenessMs) => wasStalled(timing, latenessMs),
+      secondLookMs: 3 * timing.nudgeMs,
       expire: (id) => this.#declareDead(id, "silent"),
       windowMs: (confirmations) => {
         const live = roster.liveCount + 1;

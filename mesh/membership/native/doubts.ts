@@ -3,7 +3,8 @@
  *
  * Law (Lifeguard): one accuser alone waits longest; each independent confirmation shortens the
  * wait, down to the floor after K of them. Repetition by the same accuser counts once. A timer that
- * fires late proves that this process was paused, so the wait starts again.
+ * fires late proves that this process was paused: the pause does not count, and as much time again
+ * passes for a refutation that waits in a queue or was lost in it.
  */
 import type { Cancel, Clock, PeerId } from "../../ports.ts";
 
@@ -21,6 +22,8 @@ export interface DoubtRules {
   windowMs(confirmations: number): number;
   readonly accusersMax: number;
   wasStalled(latenessMs: number): boolean;
+  /** Even after a short pause so much time is left for a refutation. */
+  readonly secondLookMs: number;
   /** The wait passed without a refutation. */
   expire(id: PeerId): void;
 }
@@ -100,8 +103,10 @@ export class Doubts {
 
   #fire(id: PeerId, doubt: Doubt): void {
     const nowMs = this.#clock.nowMs();
-    if (this.#rules.wasStalled(nowMs - doubt.dueMs)) {
-      doubt.startMs = nowMs;
+    const latenessMs = nowMs - doubt.dueMs;
+    if (this.#rules.wasStalled(latenessMs)) {
+      const lookMs = Math.max(latenessMs, this.#rules.secondLookMs);
+      doubt.startMs = Math.min(nowMs, doubt.startMs + latenessMs + lookMs);
       this.#arm(id, doubt);
       return;
     }

@@ -26,7 +26,6 @@ interface Probe {
   readonly seqs: Set<number>;
   /** BOUNDED: the relays asked. */
   readonly relays: Map<number, PeerId>;
-  nacks: number;
   found: Reachability | undefined;
   /** When the last ping that a refusal needs was sent; infinite before. */
   provenMs: number;
@@ -94,7 +93,6 @@ export class Prober {
       isRepeat,
       seqs: new Set(),
       relays: new Map(),
-      nacks: 0,
       found: undefined,
       provenMs: Number.POSITIVE_INFINITY,
       connectMs: null,
@@ -119,7 +117,6 @@ export class Prober {
     const probe = this.#bySeq.get(seq);
     if (probe?.relays.get(seq) !== relay) return;
     probe.relays.delete(seq);
-    probe.nacks += 1;
   }
 
   stop(): void {
@@ -217,9 +214,8 @@ export class Prober {
       return;
     }
     if (evidence === "silent") {
-      // A refusal comes before the relays could answer, and is the host's own word.
-      const asked = probe.relays.size + probe.nacks;
-      this.#health.note(asked === 0 ? 1 : probe.relays.size);
+      // Relays without any word. A refusal comes before they could answer, and is the host's own.
+      this.#health.note(probe.relays.size);
     }
     this.#end(probe);
     const known = this.#links.record(id);
@@ -255,9 +251,8 @@ export class Prober {
       }
       this.#health.note(1);
       this.#end(probe);
-      // Others wait for this peer's word on a suspect: it looks again.
-      const { id } = probe.target.meta;
-      if (this.#links.record(id)?.state === "suspect") this.start(id, probe.isUrgent);
+      // What the pause left open is asked anew.
+      this.start(probe.target.meta.id, probe.isUrgent, probe.isRepeat);
     });
   }
 }
