@@ -88,8 +88,11 @@ export interface Kernel<Scope, Observed, Step> {
   observe(scope: Scope): Promise<Observed>;
   /** Applies in order; resolves with the steps that failed and why (empty: all applied). */
   apply(steps: readonly Step[]): Promise<readonly { step: Step; error: string }[]>;
-  /** Hints that kernel state may have changed; truth is what `observe` returns. */
-  onDirty(notify: () => void): Cancel;
+  /**
+   * Hints that kernel state may have changed, with the line that says so where there is one; truth
+   * is what `observe` returns.
+   */
+  onDirty(notify: (hint?: { readonly scope: Scope; readonly line: string }) => void): Cancel;
 }
 
 /** A container endpoint as `GET /networks/{id}` shows it. */
@@ -121,6 +124,10 @@ export interface EngineContainer {
   readonly hostname: string;
   /** Path of the network namespace, empty when not running. */
   readonly sandboxKey: string;
+  /** Ports it exposes, such as `80/tcp`; absent: none. */
+  readonly ports?: readonly string[];
+  /** True when its health check fails. */
+  readonly isUnhealthy?: boolean;
   readonly networks: readonly {
     readonly networkId: string;
     readonly networkName: string;

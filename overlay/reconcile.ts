@@ -7,6 +7,7 @@
  * event, so hints cannot keep it going; stopping leaves the kernel as it is.
  */
 import { type Cancel, type Clock, type Log, messageOf, TIMES } from "../mesh/index.ts";
+import { Hints } from "./hints.ts";
 import { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName } from "./model.ts";
 import {
@@ -49,8 +50,8 @@ export interface ReconcileStatus {
   readonly unplugged: readonly string[];
 }
 
-/** Let an event's companions arrive before looking. */
-const HINT_DEBOUNCE_MS = 200;
+/** Lets the companions of a change arrive before looking. */
+const LOOK_DELAY_MS = 200;
 /** Passes that hints cause take at most about one part in this of the time. */
 const HINT_DUTY = 10;
 const HINT_SPACING_MS = 1000;
@@ -61,6 +62,7 @@ export class Reconciler {
   readonly #ports: ReconcilerPorts;
   readonly #context: PassContext;
   readonly #worker: CoalescingWorker;
+  readonly #hints: Hints;
   /** Changed keys that wait for the queue. BOUNDED: rows of the mesh; emptied each turn. */
   #changes: RemoteChange[] = [];
   #changesApplied: Promise<void> | undefined;
@@ -86,17 +88,19 @@ export class Reconciler {
     const { kernel, log } = ports;
     this.#context = { kernel, log, source, mirror: new Mirror(), queue: new SerialQueue() };
     this.#worker = new CoalescingWorker(ports.clock, "reconcile", () => this.#pass());
+    this.#hints = new Hints(ports.clock, this.#context.mirror, () => this.#lookAgain(0));
   }
 
   /** Starts full passes: one now, then on requests, hints and at the interval. */
   start(): void {
-    this.#unsubscribe = this.#ports.kernel.onDirty(() => this.#lookAgain());
+    this.#unsubscribe = this.#ports.kernel.onDirty((hint) => this.#hints.take(hint));
     this.request("start");
   }
 
   /** Ends passes; resolves when none runs. Kernel state stays as it is. */
   async stop(): Promise<void> {
     this.#unsubscribe?.();
+    this.#hints.stop();
     await this.#worker.stop();
   }
 
@@ -113,7 +117,8 @@ export class Reconciler {
 
   /**
    * Programs changed remote rows at once, from memory: one `ip` and one `bridge` process for all
-   * changes that came together. Resolves when they are in the kernel or left to a full pass.
+   * changes that came together. Resolves when they are in the kernel or left to a full pass. Their
+   * cost follows the changes, not the mesh: the kernel's own echo confirms them (echo.ts).
    */
   applyRemote(changes: readonly RemoteChange[]): Promise<void> {
     this.#changes.push(...changes);
@@ -128,14 +133,14 @@ export class Reconciler {
   async plug(endpoint: LocalEndpoint, network: Network): Promise<void> {
     const job = () => plugEndpoint(this.#context, endpoint, network);
     const fast = await this.#context.queue.run(job);
-    if (fast) this.#lookAgain();
+    if (fast) this.#lookAgain(LOOK_DELAY_MS);
     else this.request("network built or repaired for an endpoint");
   }
 
   /** Deletes the endpoint's veth pair wherever its ends are. Idempotent. */
   async unplug(endpointId: string, network: Pick<Network, "id">): Promise<void> {
     await this.#context.queue.run(() => unplugEndpoint(this.#context, endpointId, network));
-    this.#lookAgain();
+    this.#lookAgain(LOOK_DELAY_MS);
   }
 
   /** Removes a network's namespace; take it out of the source first. Idempotent. */
@@ -194,12 +199,12 @@ export class Reconciler {
   }
 
   /** A pass soon, but not so often that looking costs more than the work it checks. */
-  #lookAgain(): void {
+  #lookAgain(delayMs: number): void {
     const { lastAtMs, lastReconcileMs } = this.#status;
     const dutyMs = Math.min(HINT_DUTY * (lastReconcileMs ?? 0), HINT_SPACING_MS_MAX);
     const spacingMs = Math.max(HINT_SPACING_MS, dutyMs);
     const earliestMs = lastAtMs === null ? 0 : lastAtMs + spacingMs - this.#ports.clock.nowMs();
-    this.#worker.request(Math.max(HINT_DEBOUNCE_MS, earliestMs));
+    this.#worker.request(Math.max(delayMs, earliestMs));
   }
 
   /** Runs in the queue. Never rejects: what fails is left to the next full pass. */
@@ -212,7 +217,6 @@ export class Reconciler {
       const [failed] = await applyNoted(this.#context, steps);
       this.#count(steps);
       if (failed !== undefined) throw new Error(`${failed.step.kind}: ${failed.error}`);
-      this.#lookAgain();
     } catch (error) {
       this.#ports.log.warn({ error: messageOf(error) }, "changed rows left to a full pass");
       this.#worker.request();

@@ -14,7 +14,7 @@ import { type Batch, FILTER_KEYS, render } from "../render.ts";
 import { emptyObservation, type ObservedNetwork, type Scope, type Step, VXLAN } from "../state.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, type Run, run } from "./exec.ts";
-import { inodeOf, Monitors } from "./monitor.ts";
+import { inodeOf, type MonitorHint, Monitors } from "./monitor.ts";
 
 const NETNS_DIR = "/run/netns";
 const NSFS_MAGIC = 0x6e736673;
@@ -113,7 +113,7 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     return failures;
   }
 
-  onDirty(notify: () => void): Cancel {
+  onDirty(notify: (hint?: MonitorHint) => void): Cancel {
     return this.#monitors.subscribe(notify);
   }
 

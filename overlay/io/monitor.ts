@@ -11,7 +11,16 @@
 import { stat } from "node:fs/promises";
 import { execa } from "execa";
 import type { Cancel, Log } from "../../mesh/index.ts";
+import type { Scope } from "../state.ts";
 import { toolEnv } from "./exec.ts";
+
+/** A line that may mean drift, and where. */
+export interface MonitorHint {
+  readonly scope: Scope;
+  readonly line: string;
+}
+
+type Notify = (hint?: MonitorHint) => void;
 
 const RESTART_MS = 1000;
 const RESTART_MS_MAX = 30_000;
@@ -22,7 +31,7 @@ export class NetnsMonitor {
   /** Inode of the namespace that it was started for. */
   readonly inode: number;
   readonly #netns: string;
-  readonly #notify: () => void;
+  readonly #notify: Notify;
   readonly #log: Log;
   #stopChild: (() => void) | undefined;
   #pid: number | undefined;
@@ -31,7 +40,7 @@ export class NetnsMonitor {
   #failures = 0;
   #stopped = false;
 
-  constructor(netns: string, inode: number, notify: () => void, log: Log) {
+  constructor(netns: string, inode: number, notify: Notify, log: Log) {
     this.#netns = netns;
     this.inode = inode;
     this.#notify = notify;
@@ -76,7 +85,9 @@ export class NetnsMonitor {
       const lines = (rest + chunk.toString("latin1")).split("\n");
       rest = (lines.pop() ?? "").slice(0, LINE_CHARS_MAX);
       this.#failures = 0;
-      if (!this.#stopped && lines.some(isHint)) this.#notify();
+      if (this.#stopped) return;
+      const scope = { netns: this.#netns };
+      for (const line of lines) if (isHint(line)) this.#notify({ scope, line });
     });
   }
 
@@ -104,15 +115,15 @@ export function isHint(line: string): boolean {
 /** The monitors of a set of namespaces. BOUNDED: LIMITS.networksMax, one a network. */
 export class Monitors {
   readonly #byNetns = new Map<string, NetnsMonitor>();
-  readonly #receivers = new Set<() => void>();
+  readonly #receivers = new Set<Notify>();
   readonly #log: Log;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** Calls `notify` on every hint of any namespace. */
-  subscribe(notify: () => void): Cancel {
+  /** Calls `notify` on every hint of any namespace; without one when a monitor ended. */
+  subscribe(notify: Notify): Cancel {
     this.#receivers.add(notify);
     return () => this.#receivers.delete(notify);
   }
@@ -123,8 +134,8 @@ export class Monitors {
    */
   watch(netns: string, inode: number): void {
     if (this.#receivers.size === 0 || this.#byNetns.has(netns)) return;
-    const notify = () => {
-      for (const receive of this.#receivers) receive();
+    const notify: Notify = (hint) => {
+      for (const receive of this.#receivers) receive(hint);
     };
     this.#byNetns.set(netns, new NetnsMonitor(netns, inode, notify, this.#log));
   }

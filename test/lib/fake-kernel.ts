@@ -5,6 +5,7 @@
 
 import type { Cancel } from "../../mesh/index.ts";
 import type { StepFailure } from "../../overlay/failures.ts";
+import type { Hint } from "../../overlay/hints.ts";
 import type { KernelPort } from "../../overlay/pass.ts";
 import {
   BRIDGE,
@@ -54,7 +55,7 @@ export class FakeKernel implements KernelPort {
   fault: (step: Step) => string | undefined = () => undefined;
   /** Awaited inside observe, to interleave. */
   pause: () => Promise<void> = settle;
-  readonly #receivers = new Set<() => void>();
+  readonly #receivers = new Set<(hint?: Hint) => void>();
 
   async observe({ netns }: Scope): Promise<ObservedNetwork> {
     this.observations++;
@@ -75,14 +76,14 @@ export class FakeKernel implements KernelPort {
     });
   }
 
-  onDirty(notify: () => void): Cancel {
+  onDirty(notify: (hint?: Hint) => void): Cancel {
     this.#receivers.add(notify);
     return () => this.#receivers.delete(notify);
   }
 
-  /** What a monitor would say. */
-  hint(): void {
-    for (const receive of this.#receivers) receive();
+  /** What a monitor would say, with its line or as one that ended. */
+  hint(hint?: Hint): void {
+    for (const receive of this.#receivers) receive(hint);
   }
 
   get(netns: string): FakeNetns {

@@ -10,6 +10,7 @@ import { errorFromBody } from "../../../cli/control/error-body.ts";
 import { MessageReader } from "../../../cli/ready-pipe.ts";
 import type { ErrorCode } from "../../../mesh/index.ts";
 import * as schema from "../../../overlay/docker/schema.ts";
+import { readEntryLine } from "../../../overlay/echo.ts";
 import { readBatchErrors } from "../../../overlay/failures.ts";
 import { lineSplitter } from "../../../overlay/io/engine-events.ts";
 import {
@@ -75,6 +76,7 @@ function lines(bytes: Uint8Array): undefined {
   const reader = new MessageReader();
   const split = lineSplitter((line) => {
     isHint(line);
+    readEntryLine(line);
     reader.push(`${line}\n`);
   });
   for (let at = 0; at < bytes.length; at += 61) split(Buffer.from(bytes.subarray(at, at + 61)));

@@ -94,6 +94,53 @@ test("a full pass repairs drift at the interval and soon after a hint", async ()
   assert.equal(reconciler.status().passes, before + 1);
 });
 
+test("the echo of an own write causes no look, anybody else's change does", async () => {
+  const first = remote("10.32.0.9");
+  const { kernel, reconciler, set, run } = setup({ remotes: [first] });
+  reconciler.start();
+  await run(0);
+  const second = remote("10.32.0.10");
+  set({ remotes: [first, second], keep: PROOF });
+  const scope = { netns: NETNS };
+  const said = (line: string) => kernel.hint({ scope, line });
+  const { mac, vtep } = second;
+  await reconciler.applyRemote([second]);
+  said(`${vtep} dev vxlan0 lladdr ${mac} NOARP PERMANENT `);
+  said(`dev vxlan0 lladdr ${mac} NOARP `);
+  said(`10.32.0.10 dev vxlan0 lladdr ${mac} PERMANENT `);
+  set({ remotes: [first] });
+  await run(1000);
+  const looks = kernel.observations;
+  await reconciler.applyRemote([second]);
+  said("10.32.0.10 dev vxlan0 FAILED ");
+  said("Deleted 10.32.0.10 dev vxlan0 FAILED ");
+  said(`Deleted ${vtep} dev vxlan0 lladdr ${mac} NOARP PERMANENT `);
+  said(`Deleted dev vxlan0 lladdr ${mac} NOARP `);
+  await run(1000);
+  assert.equal(kernel.observations, looks, "no look for echoes");
+  assert.equal(kernel.get(NETNS).neighbours.size, 1);
+
+  kernel.get(NETNS).neighbours.clear();
+  said("10.32.0.9 dev vxlan0 FAILED ");
+  await run(2000);
+  assert.equal(kernel.get(NETNS).neighbours.size, 1, "repaired");
+  const others = [
+    `192.0.2.77 dev vxlan0 lladdr ${first.mac} NOARP PERMANENT `,
+    "Deleted 10.32.0.9 dev vxlan0 FAILED ",
+    `10.32.0.9 dev vxlan0 lladdr ${mac} PERMANENT `,
+    `10.32.0.9 dev vxlan0 lladdr ${first.mac} REACHABLE `,
+    `10.32.0.9 dev vxlan0 lladdr ${first.mac} router PERMANENT `,
+    `dev vxlan0 lladdr ${mac} NOARP `,
+    "4: vethabc1234@if9: <BROADCAST> mtu 1450",
+  ];
+  for (const line of others) {
+    const before = kernel.observations;
+    said(line);
+    await run(4000);
+    assert.ok(kernel.observations > before, line);
+  }
+});
+
 test("hints that never end do not make passes without end", async () => {
   const { kernel, clock, reconciler, run } = setup();
   reconciler.start();
@@ -168,7 +215,7 @@ test("a changed row is applied without observing", async () => {
   await reconciler.applyRemote([row]);
   assert.deepEqual(kinds(kernel.applied.at(-1)), ["forward-del", "steer-del", "neigh-del"]);
   assert.equal(kernel.observations, observations);
-  await run(1000);
+  await run(TIMES.reconcileIntervalMs);
   assert.ok(kernel.observations > observations, "verified later");
   assert.equal(reconciler.status().drift, 0);
 });
