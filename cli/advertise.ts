@@ -4,7 +4,8 @@
  * sent to find out.
  *
  * Law: addresses that every host has (loopback, link-local, bridges without a port to the outside)
- * are never announced: they would lead a peer to itself.
+ * are never announced: they would lead a peer to itself. Nor are those of the overlay, which lie
+ * behind the very tunnel that they would have to carry.
  */
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
@@ -76,7 +77,8 @@ export function announceable(
   leadsOut: (device: string) => boolean,
 ): string[] {
   const found = addresses.filter(
-    ({ device, address, internal }) => !internal && isReachable(address) && leadsOut(device),
+    ({ device, address, internal }) =>
+      !internal && isReachable(address) && !device.startsWith("tsweave") && leadsOut(device),
   );
   return [...new Set(found.map(({ address }) => address))];
 }

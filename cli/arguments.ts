@@ -30,9 +30,12 @@ export function parseArguments(name: string, command: Command, argv: readonly st
   const { tokens } = parseArgs({
     args: [...argv],
     options: Object.fromEntries(
-      command.options.map(({ name, value }) => [
+      command.options.map(({ name, value, short }) => [
         name,
-        { type: value === undefined ? ("boolean" as const) : ("string" as const) },
+        {
+          type: value === undefined ? ("boolean" as const) : ("string" as const),
+          ...(short === undefined ? {} : { short }),
+        },
       ]),
     ),
     strict: false,
@@ -44,10 +47,12 @@ export function parseArguments(name: string, command: Command, argv: readonly st
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
     const value = checkedValue(name, command, token);
-    if (token.name in options) {
+    const before = options[token.name];
+    const repeats = command.options.some((one) => one.name === token.name && one.repeats);
+    if (before !== undefined && !repeats) {
       throw usage(name, `option '${token.rawName}' is given twice`);
     }
-    options[token.name] = value;
+    options[token.name] = before === undefined ? value : `${before},${value}`;
   }
   const surplus = positionals[command.positionalsMax];
   if (surplus !== undefined) throw usage(name, `${name} does not take the argument '${surplus}'`);
@@ -56,7 +61,8 @@ export function parseArguments(name: string, command: Command, argv: readonly st
 
 function checkedValue(name: string, command: Command, token: OptionToken): string | true {
   const option = command.options.find((candidate) => candidate.name === token.name);
-  if (option === undefined || !token.rawName.startsWith("--")) {
+  const isSpelled = token.rawName.startsWith("--") || token.rawName === `-${option?.short}`;
+  if (option === undefined || !isSpelled) {
     const known = command.options.map((candidate) => `--${candidate.name}`);
     const text = `${name} has no option '${token.rawName}'`;
     const hint = suggest(token.rawName, known, `see 'tsweave help ${name}'`);

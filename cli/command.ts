@@ -9,12 +9,21 @@ import type { Style } from "./render/style.ts";
 export interface Option {
   /** Long name without dashes. */
   readonly name: string;
+  /** One letter that stands for it: `f` for `-f`. */
+  readonly short?: string;
   /** What its value is called in help, e.g. `ADDR`; absent: a switch. */
   readonly value?: string;
   readonly summary: string;
+  /** It may be given several times; its values are then joined by commas. */
+  readonly repeats?: true;
   /** The default as help shows it. */
   readonly default?: string;
+  /** What its value may be, for completion. */
+  readonly words?: Words;
 }
+
+/** What a word may be: one of a list, a command, or a name that the running mesh knows. */
+export type Words = readonly string[] | "commands" | "peers";
 
 export interface CommandInput {
   /** Given options by name; a switch is `true`. */
@@ -22,6 +31,8 @@ export interface CommandInput {
   readonly positionals: readonly string[];
   /** The arguments after the command's name, as given. */
   readonly argv: readonly string[];
+  /** The whole command table. */
+  readonly commands: readonly CommandEntry[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly style: Style;
   /** True when stdout is a terminal that can be redrawn. */
@@ -36,6 +47,8 @@ export interface Command {
   /** Arguments after the name, e.g. `[PEER...] [options]`. */
   readonly usage: string;
   readonly positionalsMax: number;
+  /** What its first argument may be, for completion; of every one where it is "peers". */
+  readonly words?: Words;
   readonly options: readonly Option[];
   /** Sentences that help shows below the usage. */
   readonly notes: readonly string[];

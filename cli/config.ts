@@ -43,6 +43,10 @@ export interface LaunchConfig {
   /** Lower case, without a dot at the end. */
   readonly dnsDomain: string;
   readonly dns: boolean;
+  /** Where the host itself may ask; undefined: nowhere. */
+  readonly dnsListen: HostPort | undefined;
+  /** Where to serve metrics; undefined: nowhere. */
+  readonly http: HttpListener | undefined;
   /** Undefined: the mesh is not encrypted. */
   readonly password: Secret | undefined;
   /** Paths are absolute. */
@@ -58,6 +62,12 @@ export interface LaunchConfig {
   readonly logFd: number;
   /** For the daemon: true when no `launch` waits for it, so that it may wait for Docker itself. */
   readonly foreground: boolean;
+}
+
+export interface HttpListener {
+  readonly at: HostPort;
+  /** Asked for by name: then a port in use is an error, and else only a note. */
+  readonly isWished: boolean;
 }
 
 const DOMAIN =
@@ -95,6 +105,8 @@ export function launchConfig(given: Given): LaunchConfig {
     mtuBytes: take("mtu", mtuOf),
     dnsDomain: take("dns-domain", domainOf) ?? DEFAULTS.dnsDomain,
     dns: !isOn("no-dns"),
+    dnsListen: take("dns-listen", listenerOf),
+    http: httpOf(take("http", httpAddressOf), isOn("no-http")),
     password: passwordOf(settings.values.get("password-file"), given.env),
     stateDir: take("state-dir", pathOf) ?? DEFAULTS.stateDir,
     runDir: take("run-dir", socketDirOf) ?? DEFAULTS.runDir,
@@ -173,6 +185,16 @@ function domainOf(text: string): string {
   throw wrong(text, "a domain", `write labels joined by dots, such as ${DEFAULTS.dnsDomain}`);
 }
 
+/** A wildcard is refused: replies must leave from the address that was asked. */
+function listenerOf(text: string): HostPort {
+  const [, host = "127.0.0.1", digits = ""] = /^(?:(.+):)?([0-9]+)$/.exec(text) ?? [];
+  const address = host.replace(/^\[(.*)\]$/, "$1");
+  const port = parsePort(digits);
+  const isOne = isIP(address) !== 0 && !/^(0\.0\.0\.0|[0:]+)$/.test(address);
+  if (isOne && port !== undefined) return { host: address, port };
+  throw wrong(text, "where to listen", "write PORT, or an address of this host and a port");
+}
+
 function addressOf(text: string): string {
   if (isIP(text) !== 0) return text;
   throw wrong(text, "an IP address", "write an address of this host, such as 192.168.48.11");
@@ -204,6 +226,22 @@ function rangeOf(text: string): string {
     throw wrong(text, "of a usable size", "use a prefix from /8 to /28");
   }
   return cidr.text;
+}
+
+function httpOf(wish: HostPort | undefined, isOff: boolean): HttpListener | undefined {
+  if (isOff && wish !== undefined) {
+    throw new TsweaveError("CONFIG", "--http and --no-http exclude one another", {
+      hint: "give one of them",
+    });
+  }
+  if (isOff) return undefined;
+  return { at: wish ?? httpAddressOf(DEFAULTS.http), isWished: wish !== undefined };
+}
+
+function httpAddressOf(text: string): HostPort {
+  const at = parsePeer(text, 0);
+  if (isIP(at.host) !== 0 && at.port !== 0) return at;
+  throw wrong(text, "ADDR:PORT", `write an address of this host and a port, as ${DEFAULTS.http}`);
 }
 
 function engineOf(text: string): EngineName {

@@ -7,29 +7,50 @@
  * anything, because Docker may be waiting for it.
  */
 import { isIPv6 } from "node:net";
-import { DnsService, HelperSandboxHook, perlHelper } from "../dns/index.ts";
+import {
+  DnsService,
+  HelperSandboxHook,
+  type OutsideServices,
+  openHostSockets,
+  perlHelper,
+} from "../dns/index.ts";
 import { IpAlloc } from "../ipalloc/index.ts";
 import { openLog } from "../mesh/io/log.ts";
-import { Ledger, type Reconciler } from "../overlay/index.ts";
+import {
+  type Attach,
+  CharterBook,
+  Ledger,
+  type Reconciler,
+  sharedPorts,
+} from "../overlay/index.ts";
 import type { LaunchConfig } from "./config.ts";
 import { startControl } from "./control/server.ts";
+import type { EventLog } from "./events/event-log.ts";
+import { fileBehind } from "./launch-files.ts";
 import type { LaunchEvent, LaunchSummary } from "./launch-report.ts";
 import { formatHostPort } from "./peer-address.ts";
 import { VERSION } from "./version.ts";
 import { addressBook } from "./wiring/address-book.ts";
+import { type HostPorts, openAttach, type Sides } from "./wiring/attach.ts";
 import { type Base, prepare } from "./wiring/base.ts";
 import { ControlFacts } from "./wiring/control-facts.ts";
 import { type DockerSide, ensureNetworkEventually, openDocker } from "./wiring/docker.ts";
-import { follow } from "./wiring/follow.ts";
+import { followEvents, healedEvent, openEvents, watchProblems } from "./wiring/events.ts";
+import { follow, followNetworks } from "./wiring/follow.ts";
+import { keepGuard } from "./wiring/guard.ts";
 import { Heirs } from "./wiring/heirs.ts";
 import { addressesInUse } from "./wiring/in-use.ts";
 import { openReconciler } from "./wiring/kernel.ts";
 import { type OpenMesh, openMesh } from "./wiring/mesh.ts";
 import { networkPlan } from "./wiring/network-plan.ts";
+import { networkUsers } from "./wiring/networks.ts";
+import { servePeerFacts } from "./wiring/peer-facts.ts";
 import { tablePublisher } from "./wiring/publisher.ts";
 import { sandboxDns } from "./wiring/sandbox-dns.ts";
+import { openServices } from "./wiring/services.ts";
 import { SharedRows } from "./wiring/shared-rows.ts";
 import { Stops } from "./wiring/stops.ts";
+import { openWeb } from "./wiring/web.ts";
 
 type Report = (event: LaunchEvent) => void;
 
@@ -41,9 +62,12 @@ const FOUNDING_LOOK_MS = 50;
 interface Parts {
   readonly mesh: OpenMesh;
   readonly rows: SharedRows;
+  readonly charters: CharterBook;
   readonly alloc: IpAlloc;
   readonly dns: DnsService;
+  readonly outside: OutsideServices;
   readonly reconciler: Reconciler;
+  readonly events: EventLog;
 }
 
 /**
@@ -83,30 +107,44 @@ function whenStopped(stops: Stops): { promise: Promise<void>; stop: () => void }
 async function start(base: Base, stop: () => void, report: Report): Promise<void> {
   const { config, clock, log, stops, advertise } = base;
   report({ progress: "opening the state directory and the sockets" });
-  const sides: { docker?: DockerSide } = {};
+  const sides: { docker?: DockerSide; attach?: Attach } = {};
   const parts = await openParts(base, sides);
   const { mesh, reconciler } = parts;
+  const ports = await hostPorts(base, parts);
+  sides.attach = await openAttach(base, ports, { rows: parts.rows, self: mesh.self }, sides);
   if (config.docker) {
     report({ progress: "restoring containers and serving the Docker plugin" });
-    sides.docker = await openDockerSide(base, parts);
+    sides.docker = await openDockerSide(base, ports, parts);
   }
   const facts = new ControlFacts(
-    { ...parts, clock, docker: sides.docker },
-    { config, advertise, peers: base.peers, stop },
+    {
+      ...parts,
+      clock,
+      docker: sides.docker,
+      attach: sides.attach,
+      logging: { levels: base.log.levels, file: fileBehind(config.logFd) },
+    },
+    { config, advertise, underlayMtuBytes: base.underlayMtuBytes, peers: base.peers, stop },
   );
+  const own = { vxlanPort: config.vxlanPort, underlayMtuBytes: base.underlayMtuBytes };
+  const members = () => mesh.node.membership.members();
+  stops.add("peer facts", servePeerFacts({ rpc: mesh.node.rpc, clock, members }, own));
   const control = await startControl({ runDir: config.runDir, backend: facts, log });
   stops.add("control", () => control.close());
+  await openWeb(base, facts);
   reconciler.start();
   stops.add("reconciler", () => reconciler.stop());
+  await keepGuard(base);
   report({ progress: "joining the mesh" });
   await mesh.start();
   await makeNetwork(base, sides.docker, report);
   report({ progress: "agreeing on address ranges with the peers" });
   await founded(base, parts);
+  watchProblems(parts.events, base, facts);
   report({ ready: true, summary: summary(base, mesh, facts) });
 }
 
-async function openParts(base: Base, sides: { readonly docker?: DockerSide }): Promise<Parts> {
+async function openParts(base: Base, sides: Sides): Promise<Parts> {
   const { config, clock, random, log, stops, advertise, peers } = base;
   const mesh = await openMesh(base, {
     stateDir: config.stateDir,
@@ -139,9 +177,22 @@ async function openParts(base: Base, sides: { readonly docker?: DockerSide }): P
   await alloc.start();
   stops.add("ipalloc", () => alloc.stop());
   const dns = await openDns(base);
-  const reconciler = openReconciler(base, mesh, rows, sides);
+  const outside = await openServices(node.tables, store, log.child({ part: "dns" }));
+  const events = openEvents(base);
+  const reconciler = openReconciler(base, mesh, rows, sides, (healed) =>
+    healedEvent(events, healed),
+  );
+  const live = () => members().flatMap(({ id, state }) => (state === "alive" ? [id] : []));
+  const part = log.child({ part: "networks" });
+  const charters = await CharterBook.open(
+    { store, tables: node.tables, clock, log: part, live },
+    self,
+  );
+  stops.add("charters", () => charters.stop());
   follow(mesh, rows, alloc, reconciler, dns);
-  return { mesh, rows, alloc, dns, reconciler };
+  followNetworks(mesh, rows, charters, sides);
+  followEvents(events, mesh, rows);
+  return { mesh, rows, charters, alloc, dns, outside, reconciler, events };
 }
 
 async function openDns({ config, clock, random, log, stops }: Base): Promise<DnsService> {
@@ -152,30 +203,36 @@ async function openDns({ config, clock, random, log, stops }: Base): Promise<Dns
   const hook = new HelperSandboxHook({ helperCommand, log: part });
   const dns = new DnsService({ clock, random, log: part, hook }, { domain: config.dnsDomain });
   stops.add("dns", () => dns.close({ restore: true }));
+  if (config.dnsListen !== undefined) dns.serveHost(await openHostSockets(config.dnsListen, part));
   return dns;
 }
 
-async function openDockerSide(base: Base, parts: Parts): Promise<DockerSide> {
-  const { config, clock, random, log, stops, advertise, underlayMtuBytes } = base;
+/** What everything with endpoints on this host works with. */
+async function hostPorts(base: Base, parts: Parts): Promise<HostPorts> {
+  const { config, clock, log, advertise, underlayMtuBytes } = base;
   const { mesh, rows, alloc, dns, reconciler } = parts;
+  return {
+    ledger: await Ledger.open(mesh.store, log),
+    addresses: addressBook(alloc),
+    datapath: reconciler,
+    publisher: tablePublisher(mesh.node.tables, advertise.host),
+    dns: sandboxDns(dns, clock, config.dns),
+    plan: networkPlan(() => rows, {
+      defaultNetwork: config.network,
+      underlayMtuBytes,
+      underlay: isIPv6(advertise.host) ? 6 : 4,
+      mtuBytes: config.mtuBytes,
+    }),
+  };
+}
+
+async function openDockerSide(base: Base, ports: HostPorts, parts: Parts): Promise<DockerSide> {
+  const { config, clock, random, log, stops } = base;
+  const { charters } = parts;
+  const users = networkUsers(parts);
+  const shared = sharedPorts(ports, ports.ledger);
   return await openDocker(
-    {
-      ledger: await Ledger.open(mesh.store, log),
-      addresses: addressBook(alloc),
-      datapath: reconciler,
-      publisher: tablePublisher(mesh.node.tables, advertise.host),
-      dns: sandboxDns(dns, clock, config.dns),
-      plan: networkPlan(() => rows, {
-        defaultNetwork: config.network,
-        underlayMtuBytes,
-        underlay: isIPv6(advertise.host) ? 6 : 4,
-        mtuBytes: config.mtuBytes,
-      }),
-      clock,
-      random,
-      log,
-      stops,
-    },
+    { ...ports, ...shared, charters, users, clock, random, log, stops },
     { ...config, subnet: config.ipallocRange },
   );
 }

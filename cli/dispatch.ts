@@ -7,11 +7,13 @@
 import { asTsweaveError, EXIT, TsweaveError } from "../mesh/index.ts";
 import { asksForHelp, parseArguments } from "./arguments.ts";
 import type { CommandEntry, CommandInput } from "./command.ts";
+import { describedCommands } from "./commands/described.ts";
+import { help as helpCommand } from "./commands/help.ts";
 import { COMMANDS } from "./commands/table.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { suggest } from "./suggestion.ts";
 
-export type Surroundings = Omit<CommandInput, "options" | "positionals" | "argv">;
+export type Surroundings = Omit<CommandInput, "options" | "positionals" | "argv" | "commands">;
 
 /** Runs `tsweave ...argv`; errors become one line on stderr and their exit code. */
 export async function dispatch(argv: readonly string[], around: Surroundings): Promise<number> {
@@ -35,14 +37,21 @@ async function chooseAndRun(argv: readonly string[], around: Surroundings): Prom
     return EXIT.ok;
   }
   const parsed = parseArguments(entry.name, command, rest);
-  return await command.run({ ...around, ...parsed, argv: rest });
+  return await command.run({ ...around, ...parsed, argv: rest, commands: COMMANDS });
 }
 
 async function help(names: readonly string[], around: Surroundings): Promise<number> {
-  const [name, surplus] = names.filter((word) => word !== "--help" && word !== "-h");
-  if (surplus !== undefined) {
-    const hint = "'tsweave help COMMAND' takes one";
-    throw new TsweaveError("USAGE", `help does not take the argument '${surplus}'`, { hint });
+  const words = names.filter((word) => word !== "--help" && word !== "-h");
+  const { options, positionals } = parseArguments("help", helpCommand, words);
+  const [name] = positionals;
+  if (options.man === true) {
+    if (name !== undefined) {
+      const hint = "it is one page with all commands";
+      throw new TsweaveError("USAGE", `help --man does not take the argument '${name}'`, { hint });
+    }
+    const { manPage } = await import("./packaging/man-page.ts");
+    around.write(manPage(await describedCommands(COMMANDS)));
+    return EXIT.ok;
   }
   if (name === undefined || name === "help") {
     around.write(generalHelp(COMMANDS));

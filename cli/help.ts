@@ -1,14 +1,15 @@
 /** Help made from the command table, so that it cannot say other than what is parsed. */
 import type { Command, CommandEntry, Option } from "./command.ts";
 
-const EXIT_CODES = [
+export const EXIT_CODES = [
   "  0 ok              1 failed       2 usage or configuration   3 daemon not running",
   "  4 degraded        5 not found    6 timed out",
 ].join("\n");
 
 /** `tsweave help`. */
 export function generalHelp(entries: readonly CommandEntry[]): string {
-  const rows = entries.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`);
+  const width = Math.max(...entries.map(({ name }) => name.length));
+  const rows = entries.map(({ name, summary }) => `  ${name.padEnd(width)} ${summary}`);
   return [
     "tsweave: one flat network and names for the containers of many Docker hosts",
     "",
@@ -46,8 +47,15 @@ export function commandHelp(entry: CommandEntry, command: Command): string {
   ].join("\n");
 }
 
-function optionLine({ name, value, summary, default: preset }: Option): string {
-  const flag = value === undefined ? `--${name}` : `--${name} ${value}`;
+function optionLine(option: Option): string {
+  const { summary, default: preset } = option;
+  const flag = optionUsage(option);
   const said = preset === undefined ? "" : ` (default ${preset})`;
   return `  ${flag.padEnd(24)} ${summary}${said}`;
+}
+
+/** How an option is written: `--name NAME`; `--follow, -f`. */
+export function optionUsage({ name, short, value }: Option): string {
+  const long = value === undefined ? `--${name}` : `--${name} ${value}`;
+  return short === undefined ? long : `${long}, -${short}`;
 }

@@ -10,6 +10,7 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   readSync,
   rmdirSync,
   rmSync,
@@ -71,6 +72,15 @@ export function openLog(path: string): { fd: number; isNew: boolean } {
     return { fd: openSync(path, O_RDWR | O_APPEND), isNew: false };
   } catch (error) {
     throw unwritable(path, error);
+  }
+}
+
+/** The path of an open regular file; null where the descriptor is a pipe, a socket or gone. */
+export function fileBehind(fd: number): string | null {
+  try {
+    return fstatSync(fd).isFile() ? readlinkSync(`/proc/self/fd/${fd}`) : null;
+  } catch {
+    return null; // No /proc, or the file was removed: it cannot be read by its path.
   }
 }
 

@@ -23,6 +23,7 @@ export const DEFAULTS = {
   membership: "native",
   latency: "lan",
   dnsDomain: "tsweave.local",
+  http: "127.0.0.1:6784",
   stateDir: "/var/lib/tsweave",
   runDir: "/run/tsweave",
   dockerSocket: "/var/run/docker.sock",
@@ -80,12 +81,14 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     name: "membership",
     value: "ENGINE",
     summary: `${MEMBERSHIP_ENGINES.join(" or ")}, the same on all hosts`,
+    words: MEMBERSHIP_ENGINES,
     default: DEFAULTS.membership,
   },
   {
     name: "latency",
     value: "CLASS",
     summary: "lan, or wan where round trips between hosts exceed 50 ms",
+    words: LATENCY_CLASSES,
     default: DEFAULTS.latency,
   },
   {
@@ -99,6 +102,19 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     value: "DOMAIN",
     summary: "domain that container names also have",
     default: DEFAULTS.dnsDomain,
+  },
+  {
+    name: "http",
+    value: "ADDR:PORT",
+    summary: "where to serve the map to browsers and metrics to Prometheus",
+    default: DEFAULTS.http,
+  },
+  { name: "no-http", summary: "serve neither map nor metrics" },
+  {
+    name: "dns-listen",
+    value: "[ADDR:]PORT",
+    summary: "also answer this host itself, at 127.0.0.1 unless ADDR is given",
+    default: "off",
   },
   { name: "no-dns", summary: "leave name resolution to Docker" },
   {
@@ -130,6 +146,7 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     name: "log-level",
     value: "LEVEL",
     summary: LOG_LEVELS.join(", "),
+    words: LOG_LEVELS,
     default: DEFAULTS.logLevel,
   },
   {

@@ -5,18 +5,10 @@
  * host; everything else is Docker's, untouched.
  */
 import { LIMITS, type Random, TIMES } from "../mesh/index.ts";
-import { CLASS, PLAIN_UDP_BYTES_MAX, parseQuery, type Query, RCODE, TYPE } from "./codec.ts";
-import { reverseAddress } from "./ipv4.ts";
-import { foldCase } from "./name.ts";
-import { type Answer, encodeReply } from "./reply.ts";
+import { CLASS, PLAIN_UDP_BYTES_MAX, parseQuery, type Query } from "./codec.ts";
+import { type Asker, lookUp } from "./lookup.ts";
+import { encodeReply } from "./reply.ts";
 import type { Zone } from "./zone.ts";
-
-/** Who asks: the union over the endpoints of one sandbox. */
-export interface Asker {
-  readonly networks: ReadonlySet<string>;
-  /** Folded `--link` aliases. */
-  readonly links: ReadonlySet<string>;
-}
 
 export type Transport = "udp" | "tcp";
 
@@ -40,62 +32,38 @@ export function answer(
   if (parsed.kind === "dropped") return { kind: "drop" };
   if (parsed.kind === "rejected") return { kind: "rejected", bytes: parsed.reply };
   const { query } = parsed;
-  const found = lookUp(query, asker, zone);
-  if (found === undefined) return { kind: "forward", query };
-  const reply = {
-    rcode: found === "unknown" ? RCODE.nxDomain : RCODE.noError,
-    answers: found === "unknown" ? [] : shuffled(found, random),
-    ttlSeconds: TIMES.dnsTtlSeconds,
-  };
-  return { kind: "reply", bytes: encodeReply(query, reply, bytesMax(query, transport)) };
+  const isOurClass = query.class === CLASS.in || query.class === CLASS.any;
+  const reply = isOurClass ? lookUp(query.key, query.type, asker, zone) : undefined;
+  if (reply === undefined) return { kind: "forward", query };
+  const mixed = { ...reply, answers: shuffled(reply.answers, random) };
+  const terms = { ttlSeconds: TIMES.dnsTtlSeconds, apex: zone.apex };
+  return { kind: "reply", bytes: encodeReply(query, mixed, bytesMax(query, transport), terms) };
 }
 
-/** The answers to a name of ours, none of them for another type; undefined: not ours. */
-function lookUp(query: Query, asker: Asker, zone: Zone): readonly Answer[] | "unknown" | undefined {
-  if (query.class !== CLASS.in && query.class !== CLASS.any) return undefined;
-  const address = reverseAddress(query.key);
-  if (address !== undefined) {
-    return zone.covers(address) ? reverse(query, address, asker, zone) : undefined;
-  }
-  if (isLink(query.key, asker)) return undefined;
-  const addresses = zone.addresses(query.key, asker.networks);
-  if (addresses === undefined) return undefined;
-  if (query.type !== TYPE.a && query.type !== TYPE.any) return [];
-  return addresses.map((address) => ({ type: "A", address }));
-}
-
-function reverse(query: Query, address: number, asker: Asker, zone: Zone): Answer[] | "unknown" {
-  const targets = zone.pointers(address, asker.networks);
-  if (targets.length === 0) return "unknown";
-  if (query.type !== TYPE.ptr && query.type !== TYPE.any) return [];
-  return targets.map((target) => ({ type: "PTR", target }));
-}
-
-/** Docker resolves a link as `alias` and as `alias.network`, ahead of any container's name. */
-function isLink(key: string, asker: Asker): boolean {
-  if (asker.links.size === 0) return false;
-  if (asker.links.has(key)) return true;
-  return [...asker.networks].some((network) => {
-    const suffix = `.${foldCase(network)}`;
-    return key.endsWith(suffix) && asker.links.has(key.slice(0, -suffix.length));
-  });
-}
-
-function bytesMax(query: Query, transport: Transport): number {
+/** The largest reply that the client takes. */
+export function bytesMax(query: Query, transport: Transport): number {
   if (transport === "tcp") return TCP_BYTES_MAX;
   return Math.min(query.edns?.udpBytesMax ?? PLAIN_UDP_BYTES_MAX, LIMITS.dnsMessageBytesMax);
 }
 
-/** Fisher-Yates; a reply that holds only some of the answers so holds a fair sample. */
-function shuffled<T>(items: readonly T[], random: Random): T[] {
-  const result: T[] = [];
-  for (const item of items) {
-    const slot = random.u32() % (result.length + 1);
-    result.push(item);
-    const displaced = result[slot];
-    if (displaced === undefined || slot === result.length - 1) continue;
-    result[slot] = item;
-    result[result.length - 1] = displaced;
+/**
+ * Fisher-Yates; a reply that holds only some of the answers so holds a fair sample. Real randomness
+ * costs a call into the kernel, so it is drawn once and stretched (mulberry32): nothing is at stake
+ * but balance.
+ */
+function shuffled<T>(items: readonly T[], random: Random): readonly T[] {
+  if (items.length < 2) return items;
+  const result = [...items];
+  let state = random.u32();
+  for (let last = result.length - 1; last > 0; last -= 1) {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    const slot = ((mixed ^ (mixed >>> 14)) >>> 0) % (last + 1);
+    const [one, other] = [result[last], result[slot]];
+    if (one === undefined || other === undefined) continue;
+    result[last] = other;
+    result[slot] = one;
   }
   return result;
 }

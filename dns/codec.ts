@@ -6,9 +6,27 @@
  */
 import { type Labels, nameKey, readName, skipName } from "./name.ts";
 
-export const TYPE = { a: 1, ptr: 12, opt: 41, any: 255 } as const;
+export const TYPE = {
+  a: 1,
+  ns: 2,
+  soa: 6,
+  ptr: 12,
+  mx: 15,
+  txt: 16,
+  aaaa: 28,
+  srv: 33,
+  opt: 41,
+  any: 255,
+} as const;
 export const CLASS = { in: 1, any: 255 } as const;
-export const RCODE = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4 } as const;
+export const RCODE = {
+  noError: 0,
+  formErr: 1,
+  servFail: 2,
+  nxDomain: 3,
+  notImp: 4,
+  refused: 5,
+} as const;
 
 export const HEADER_BYTES = 12;
 
@@ -25,6 +43,7 @@ export const FLAG = {
   truncated: 0x0200,
   recursionDesired: 0x0100,
   recursionAvailable: 0x0080,
+  authenticData: 0x0020,
   checkingDisabled: 0x0010,
   opcodeMask: 0x7800,
   rcodeMask: 0x000f,

@@ -27,6 +27,16 @@ export function parseIpv4(text: string): number | undefined {
   return value;
 }
 
+/** The usual four decimals of an unsigned 32-bit number. */
+export function formatIpv4(address: number): string {
+  return [24, 16, 8, 0].map((bits) => (address >>> bits) & 0xff).join(".");
+}
+
+/** The folded name that asks for an address's names. */
+export function reverseName(address: number): string {
+  return `${formatIpv4(address).split(".").reverse().join(".")}${REVERSE_SUFFIX}`;
+}
+
 /** A CIDR such as `10.32.0.0/12`; host bits are ignored. Undefined for anything else. */
 export function parseSubnet(cidr: string): Subnet | undefined {
   const [host, length, ...rest] = cidr.split("/");

@@ -3,9 +3,12 @@
  */
 import type { PeerId } from "../mesh/index.ts";
 
-/** The names of one endpoint on one network, wherever it runs. */
+/** Stands for every network in the record of a service outside of the mesh. */
+export const EVERY_NETWORK = "*";
+
+/** The names of one endpoint on one network, wherever it runs, or of an outside service. */
 export interface NameRecord {
-  /** Name of the network. */
+  /** Name of the network, or EVERY_NETWORK. */
   readonly network: string;
   /** Container name first, then aliases, short id, hostname; any case. */
   readonly names: readonly string[];
@@ -13,6 +16,15 @@ export interface NameRecord {
   readonly ip: string;
   readonly peer: PeerId;
   readonly endpointId: string;
+  /** What the container exposes; absent: nothing. */
+  readonly ports?: readonly ServicePort[];
+  /** Unhealthy, or its host does not answer just now: answered only for want of better ones. */
+  readonly isDoubtful?: boolean;
+}
+
+export interface ServicePort {
+  readonly protocol: string;
+  readonly port: number;
 }
 
 /** An overlay network's addresses; reverse lookups in them are ours alone. */

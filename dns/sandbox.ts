@@ -33,6 +33,9 @@ export interface SandboxSockets {
   close(): Promise<void>;
 }
 
+/** The open sockets of a listener for the host itself. */
+export type HostSockets = Pick<SandboxSockets, "udp" | "onConnection" | "close">;
+
 /** Errors: NOT_FOUND (no such sandbox), TOOL_MISSING, KERNEL_LACKS, TIMED_OUT, COMMAND_FAILED. */
 export interface SandboxHook {
   open(key: string): Promise<SandboxSockets>;

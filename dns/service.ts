@@ -17,15 +17,18 @@ import {
 import { Gate } from "./gate.ts";
 import { parseIpv4 } from "./ipv4.ts";
 import { foldCase, labelsOf } from "./name.ts";
+import { answersTo, type TextAnswer, type TextQuestion } from "./query-text.ts";
 import type { NameRecord, NetworkSubnet, SandboxEndpoint } from "./record.ts";
-import type { SandboxHook } from "./sandbox.ts";
-import type { DnsCounters } from "./session.ts";
+import type { HostSockets, SandboxHook } from "./sandbox.ts";
+import { type DnsCounters, noQueries, Session } from "./session.ts";
 import { Slot, type SlotContext } from "./slot.ts";
+import { Nobody } from "./stub.ts";
 import { Zone } from "./zone.ts";
 
 /** One row of `tsweave status dns`. */
 export interface DnsRow {
   readonly name: string;
+  /** `*` for a service that every network has. */
   readonly network: string;
   readonly type: "A";
   readonly address: string;
@@ -54,7 +57,7 @@ export class DnsService {
   readonly #domain: string;
   readonly #log: Log;
   readonly #context: SlotContext;
-  readonly #counters: DnsCounters = { answered: 0, forwarded: 0, rejected: 0, failed: 0 };
+  readonly #counters: DnsCounters = noQueries();
   /** BOUNDED: LIMITS.dnsSandboxesMax; one more is refused. */
   readonly #slots = new Map<string, Slot>();
   /** BOUNDED: the endpoints of #slots. */
@@ -62,6 +65,8 @@ export class DnsService {
   #records: readonly NameRecord[] = [];
   #subnets: readonly NetworkSubnet[] = [];
   #zone: Zone | undefined;
+  #serial = 0;
+  #host: Session | undefined;
   #closed = false;
 
   constructor(
@@ -84,6 +89,11 @@ export class DnsService {
     };
   }
 
+  /** Networks that an outside service may be added to. */
+  get networks(): ReadonlySet<string> {
+    return this.#currentZone().networks;
+  }
+
   /** Replaces all records; leave out those of dead peers. In effect from the next query. */
   setRecords(records: readonly NameRecord[]): void {
     this.#records = records;
@@ -94,6 +104,19 @@ export class DnsService {
   setSubnets(subnets: readonly NetworkSubnet[]): void {
     this.#subnets = subnets;
     this.#zone = undefined;
+  }
+
+  /** Serves the host itself, which sees every network. Closes the sockets in `close`. */
+  serveHost(sockets: HostSockets): void {
+    const zone = () => this.#currentZone();
+    const view = { zone, asker: () => ({ networks: zone().networks, links: new Set<string>() }) };
+    const ports = { ...this.#context, elsewhere: new Nobody(zone) };
+    this.#host = new Session(ports, sockets, view, this.#counters);
+  }
+
+  /** The zone's answers to a person's question. @throws TsweaveError USAGE, NOT_FOUND. */
+  lookup(question: TextQuestion): readonly TextAnswer[] {
+    return answersTo(question, this.#currentZone());
   }
 
   /**
@@ -146,7 +169,9 @@ export class DnsService {
     this.#keys.clear();
     const slots = [...this.#slots.values()];
     for (const slot of slots) slot.clear();
-    await Promise.all(slots.map((slot) => this.#shut(slot, options)));
+    const host = this.#host;
+    this.#host = undefined;
+    await Promise.all([host?.close(), ...slots.map((slot) => this.#shut(slot, options))]);
   }
 
   /** Every name that resolves, sorted by name, network and address. */
@@ -183,7 +208,10 @@ export class DnsService {
 
   /** Built at the first query after a change, so that a burst of changes costs one build. */
   #currentZone(): Zone {
-    this.#zone ??= new Zone(this.#records, this.#subnets, this.#domain);
+    if (this.#zone === undefined) {
+      this.#serial += 1;
+      this.#zone = new Zone(this.#records, this.#subnets, this.#domain, this.#serial);
+    }
     return this.#zone;
   }
 }

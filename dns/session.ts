@@ -1,19 +1,16 @@
 /**
- * One hooked sandbox at work: messages come in over UDP and TCP, replies go out.
+ * Sockets that queries come in on at work: messages over UDP and TCP in, replies out.
  *
- * Law: nothing one container sends can hold more than its own bounded share of memory.
+ * Law: nothing one client side sends can hold more than its own bounded share of memory and of
+ * the daemon's time.
  */
-import {
-  type Cancel,
-  type Clock,
-  type HostPort,
-  LIMITS,
-  type Random,
-  TIMES,
-} from "../mesh/index.ts";
-import { type Asker, answer, type Transport } from "./answer.ts";
-import { Forwarder } from "./forwarder.ts";
-import type { SandboxSockets, StreamPeer } from "./sandbox.ts";
+import { type Cancel, type Clock, type HostPort, LIMITS, type Random } from "../mesh/index.ts";
+import { answer, type Transport } from "./answer.ts";
+import type { Query } from "./codec.ts";
+import type { Done, Fate } from "./forwarder.ts";
+import type { Asker } from "./lookup.ts";
+import { QueryRate } from "./rate.ts";
+import type { HostSockets, StreamPeer } from "./sandbox.ts";
 import { StreamClient } from "./stream-client.ts";
 import type { Zone } from "./zone.ts";
 
@@ -21,35 +18,56 @@ import type { Zone } from "./zone.ts";
 export interface SessionView {
   zone(): Zone;
   asker(): Asker;
-  /** Whether every known network of the sandbox is internal. */
-  internal(): boolean;
-  /** Forwarded questions stay without any reply. */
-  deaf(): void;
 }
 
-/** Queries by outcome since the start; `failed` are SERVFAILs given for want of an answer. */
-export interface DnsCounters {
-  answered: number;
-  forwarded: number;
-  rejected: number;
-  failed: number;
+/** Who answers what is not ours. */
+export interface Elsewhere {
+  /** Calls `done` once, now or later. */
+  ask(query: Query, transport: Transport, done: Done): void;
+  /** Ends what is under way. */
+  close(): void;
 }
+
+/** Queries by outcome since the start. */
+export interface DnsCounters {
+  /** From the zone. */
+  answered: number;
+  /** By Docker's resolver. */
+  forwarded: number;
+  /** From what Docker's resolver said a moment ago. */
+  cached: number;
+  /** Malformed, or not for this server. */
+  rejected: number;
+  /** SERVFAILs given for want of an answer. */
+  failed: number;
+  /** Above the rate of one sandbox, dropped. */
+  limited: number;
+}
+
+const COUNTED = {
+  relayed: "forwarded",
+  cached: "cached",
+  failed: "failed",
+  answered: "answered",
+  refused: "rejected",
+} as const satisfies Readonly<Record<Fate, keyof DnsCounters>>;
 
 export class Session {
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #sockets: SandboxSockets;
+  readonly #sockets: HostSockets;
   readonly #view: SessionView;
   readonly #counters: DnsCounters;
-  readonly #forwarder: Forwarder;
+  readonly #elsewhere: Elsewhere;
+  readonly #rate: QueryRate;
   readonly #subscriptions: readonly Cancel[];
   /** BOUNDED: LIMITS.dnsTcpConnectionsMax; one more is closed at accept. */
   readonly #clients = new Set<StreamClient>();
 
-  /** Serves the sockets from now on until `close`. */
+  /** Serves the sockets from now on until `close`, which also closes `elsewhere`. */
   constructor(
-    ports: { readonly clock: Clock; readonly random: Random },
-    sockets: SandboxSockets,
+    ports: { readonly clock: Clock; readonly random: Random; readonly elsewhere: Elsewhere },
+    sockets: HostSockets,
     view: SessionView,
     counters: DnsCounters,
   ) {
@@ -58,27 +76,17 @@ export class Session {
     this.#sockets = sockets;
     this.#view = view;
     this.#counters = counters;
-    this.#forwarder = new Forwarder(
-      { ...ports, upstream: sockets.upstream },
-      {
-        timeoutMs: () => (view.internal() ? TIMES.dnsForwardInternalMs : TIMES.dnsForwardMs),
-        onDeaf: () => view.deaf(),
-      },
-    );
+    this.#elsewhere = ports.elsewhere;
+    this.#rate = new QueryRate(ports.clock);
     this.#subscriptions = [
       sockets.udp.onPacket((from, packet) => this.#fromUdp(from, packet)),
       sockets.onConnection((peer) => this.#accept(peer)),
     ];
   }
 
-  /** Whether Docker's resolver has answered through this session. */
-  get heard(): boolean {
-    return this.#forwarder.heard;
-  }
-
   /** Fails what is in flight and closes the sockets. */
   async close(): Promise<void> {
-    this.#forwarder.close();
+    this.#elsewhere.close();
     for (const cancel of this.#subscriptions) cancel();
     for (const client of [...this.#clients]) client.close();
     await this.#sockets.close();
@@ -104,6 +112,10 @@ export class Session {
 
   /** Calls `reply` once, now or later, and returns true; false: no reply. */
   #handle(packet: Uint8Array, transport: Transport, reply: (bytes: Uint8Array) => void): boolean {
+    if (!this.#rate.take()) {
+      this.#counters.limited += 1;
+      return false;
+    }
     const asker = this.#view.asker();
     const outcome = answer(packet, transport, asker, this.#view.zone(), this.#random);
     if (outcome.kind === "drop") {
@@ -111,8 +123,8 @@ export class Session {
       return false;
     }
     if (outcome.kind === "forward") {
-      this.#forwarder.ask(outcome.query, transport, (bytes, relayed) => {
-        this.#counters[relayed ? "forwarded" : "failed"] += 1;
+      this.#elsewhere.ask(outcome.query, transport, (bytes, fate) => {
+        this.#counters[COUNTED[fate]] += 1;
         reply(bytes);
       });
       return true;
@@ -121,4 +133,9 @@ export class Session {
     reply(outcome.bytes);
     return true;
   }
+}
+
+/** Counters at the start. */
+export function noQueries(): DnsCounters {
+  return { answered: 0, forwarded: 0, cached: 0, rejected: 0, failed: 0, limited: 0 };
 }

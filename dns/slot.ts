@@ -13,8 +13,9 @@ import {
   TIMES,
   type TsweaveError,
 } from "../mesh/index.ts";
-import type { Asker } from "./answer.ts";
+import { Forwarder } from "./forwarder.ts";
 import type { Gate } from "./gate.ts";
+import type { Asker } from "./lookup.ts";
 import { foldCase } from "./name.ts";
 import type { SandboxEndpoint } from "./record.ts";
 import type { SandboxHook } from "./sandbox.ts";
@@ -157,13 +158,16 @@ export class Slot {
   async #open(): Promise<Session> {
     const { hook, counters } = this.#context;
     const sockets = await hook.open(this.key);
-    const view = {
-      zone: () => this.#context.zone(),
-      asker: () => this.#asker,
-      internal: () => this.#internal,
-      deaf: () => this.#deaf(),
-    };
-    const session = new Session(this.#context, sockets, view, counters);
+    const view = { zone: () => this.#context.zone(), asker: () => this.#asker };
+    const forwarder = new Forwarder(
+      { ...this.#context, upstream: sockets.upstream },
+      {
+        timeoutMs: () => (this.#internal ? TIMES.dnsForwardInternalMs : TIMES.dnsForwardMs),
+        onDeaf: () => this.#deaf(forwarder),
+      },
+    );
+    const ports = { ...this.#context, elsewhere: forwarder };
+    const session = new Session(ports, sockets, view, counters);
     try {
       await sockets.install();
     } catch (error) {
@@ -188,10 +192,10 @@ export class Slot {
    * restarted with a new resolver port only a fresh socket finds it. Pauses double while a fresh
    * one hears nothing either.
    */
-  #deaf(): void {
+  #deaf(forwarder: Forwarder): void {
     const { clock, log } = this.#context;
     if (this.#internal || clock.nowMs() < this.#deafUntilMs) return;
-    if (this.#session?.heard === true) this.#deafPauseMs = TIMES.dnsDeafPauseMs;
+    if (forwarder.heard) this.#deafPauseMs = TIMES.dnsDeafPauseMs;
     this.#deafUntilMs = clock.nowMs() + this.#deafPauseMs;
     this.#deafPauseMs = Math.min(this.#deafPauseMs * 2, DEAF_PAUSE_MS_MAX);
     log.warn({ key: this.key }, "no answer from the engine's resolver, opening the hook anew");

@@ -11,6 +11,7 @@ import { TIMES, TsweaveError } from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
 import type { Changes } from "./changes.ts";
 import { addressWithin, type Cidr, containsCidr, parseCidr } from "./cidr.ts";
+import type { DroppedRows } from "./dropped-rows.ts";
 import type { Founder, FounderPorts } from "./founder.ts";
 import { readLeaseKey } from "./journal.ts";
 import { type Commit, type Ledger, stampMs } from "./ledger.ts";
@@ -36,6 +37,7 @@ export interface AllocatorParts {
   readonly founder: Founder;
   readonly seeker: Seeker;
   readonly changes: Changes;
+  readonly dropped: DroppedRows;
   readonly closed: () => boolean;
   /** Why this store may grant nothing now; undefined when it may (R3). */
   readonly barred: () => string | undefined;
@@ -45,8 +47,6 @@ export class Allocator {
   readonly #ports: FounderPorts;
   readonly #ledger: Ledger;
   readonly #parts: AllocatorParts;
-  /** Rows that were removed by then (monotonic ms) are held by no live peer any more. */
-  #droppedByMs = Number.NEGATIVE_INFINITY;
 
   constructor(ports: FounderPorts, ledger: Ledger, parts: AllocatorParts) {
     this.#ports = ports;
@@ -179,19 +179,16 @@ export class Allocator {
 
   /** What was released by then may be given out early. */
   #restedSinceMs(): number {
-    return Math.min(this.#droppedByMs, this.#ports.clock.nowMs() - REST_LEAST_MS);
+    return Math.min(this.#parts.dropped.byMs, this.#ports.clock.nowMs() - REST_LEAST_MS);
   }
 
   /** Whether a resting address may be given out, after asking the live peers if need be. */
   async #canReuse(pool: Pool, within: Range): Promise<boolean> {
-    const { clock, tables } = this.#ports;
-    const ripeMs = clock.nowMs() - REST_LEAST_MS;
+    const ripeMs = this.#ports.clock.nowMs() - REST_LEAST_MS;
     if (this.#parts.barred() !== undefined) return false;
     if (pool.pickResting(within, ripeMs) === undefined) return false;
     if (pool.pickResting(within, this.#restedSinceMs()) !== undefined) return true;
-    const askedMs = clock.nowMs();
-    const { late } = await tables.announce(TIMES.announceMs);
-    if (late.length === 0) this.#droppedByMs = Math.max(this.#droppedByMs, askedMs);
+    await this.#parts.dropped.confirm();
     return pool.pickResting(within, this.#restedSinceMs()) !== undefined;
   }
 

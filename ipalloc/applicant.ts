@@ -5,25 +5,35 @@
  * Law: who is no member owns nothing and gives out nothing. Running containers keep their
  * addresses: the leases go over to the new store, which asks for them one by one.
  */
-import { messageOf, type PeerId, readArray, readString, TIMES } from "../mesh/index.ts";
+import {
+  messageOf,
+  type PeerId,
+  readArray,
+  readString,
+  TIMES,
+  TsweaveError,
+} from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
+import { ADMIT } from "./admissions.ts";
 import type { Allocator } from "./allocator.ts";
 import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Pool } from "./pool.ts";
+import type { Problem } from "./problem.ts";
 import { isLive } from "./reach.ts";
 import type { Registrar } from "./registrar.ts";
 import { Retry } from "./retry.ts";
 import { electorsOf, type RosterEntry } from "./roster.ts";
 import { decodeRoster, readPeer } from "./roster-codec.ts";
+import { unboundSeed } from "./seeds.ts";
 
-const ADMIT = "ipalloc.admit";
 /** Members asked in one round: a round must end within seconds. */
 const ASKED_PER_ROUND = 5;
-/** Addresses of running containers asked for in one round. */
+/** Addresses of running containers asked for in one round; the next goes on behind them. */
 const HELD_PER_ROUND = 64;
 
 export interface ApplicantParts {
+  readonly self: PeerId;
   readonly registrar: Registrar;
   readonly allocator: Allocator;
   readonly newStore: () => string;
@@ -40,11 +50,18 @@ export class Applicant {
   sinceMs: number | undefined;
   /** This host's earlier store was removed while this daemon ran, or before. */
   returned = false;
+  /**
+   * `CIDR ADDRESS` of what runs here and was refused because another has it. BOUNDED: at most the
+   * leases whose address another store owns.
+   */
+  taken: ReadonlySet<string> = new Set();
   readonly #ports: FounderPorts;
   readonly #ledger: Ledger;
   readonly #parts: ApplicantParts;
   readonly #admission: Retry;
   readonly #homing: Retry;
+  /** Where the next round of asking for held addresses begins. */
+  #heldFrom = 0;
 
   constructor(ports: FounderPorts, ledger: Ledger, parts: ApplicantParts) {
     this.#ports = ports;
@@ -63,11 +80,34 @@ export class Applicant {
   consider(): void {
     const { state } = this.#ledger;
     if (state.founding === undefined || this.#parts.registrar.leaving) return;
+    this.#refuseCopy();
     if (!state.isMember) this.#admission.now();
     else {
       this.sinceMs = undefined;
       if (heldElsewhere([...state.pools.values()]).length > 0) this.#homing.now();
     }
+  }
+
+  /**
+   * A journal whose store the roster calls another peer's was copied from that peer's disk, which
+   * may be in use: this one owns nothing of it.
+   */
+  #refuseCopy(): void {
+    const { state } = this.#ledger;
+    const owner = state.roster?.members.find(({ store }) => store === state.store)?.peer;
+    if (owner === undefined || owner === this.#parts.self || state.retired) return;
+    if (state.founding !== undefined && unboundSeed(state.founding, owner) !== undefined) return;
+    const { store } = state;
+    this.#ledger
+      .exclusive(async (commit) => {
+        const { roster, retired } = state;
+        if (roster === undefined || retired || state.store !== store) return;
+        await commit({ kind: "roster", roster, retired: true });
+        this.#ledger.lost(copied(store, owner));
+      })
+      .catch((error: unknown) => {
+        this.#ports.log.error({ err: messageOf(error), store }, "a copied journal is still in use");
+      });
   }
 
   /** Resolves with whether this store is a member. */
@@ -137,27 +177,52 @@ export class Applicant {
   /** Asks the owners of addresses that run here for them. Resolves with whether all are own. */
   async #askForHeld(): Promise<boolean> {
     const { state } = this.#ledger;
-    for (const { pool, address, key } of heldElsewhere([...state.pools.values()])) {
+    const held = heldElsewhere([...state.pools.values()]);
+    const from = this.#heldFrom < held.length ? this.#heldFrom : 0;
+    const place = (pool: Pool, ip: string) => `${pool.cidr.text} ${ip}`;
+    const names = held.map(({ pool, address }) =>
+      place(pool, formatAddress(address, pool.cidr.bits)),
+    );
+    const taken = new Set(names.filter((name) => this.taken.has(name)));
+    let given = 0;
+    for (const { pool, address, key } of held.slice(from, from + HELD_PER_ROUND)) {
       if (!state.isMember) return true;
       const ip = formatAddress(address, pool.cidr.bits);
       try {
         await this.#parts.allocator.claim(pool.cidr.text, key, ip, TIMES.spaceCallMs);
+        given++;
+        taken.delete(place(pool, ip));
       } catch (error) {
+        const isTaken = error instanceof TsweaveError && error.code === "ADDRESS_TAKEN";
+        if (isTaken) taken.add(place(pool, ip));
+        else taken.delete(place(pool, ip));
         this.#ports.log.debug({ ip, err: messageOf(error) }, "a running address is not given");
       }
     }
-    return heldElsewhere([...state.pools.values()]).length === 0;
+    this.taken = taken;
+    // Those that others have must not keep the rest waiting.
+    this.#heldFrom = from + Math.min(HELD_PER_ROUND, held.length - from) - given;
+    const isMore = held.length > given;
+    if (isMore && given > 0) this.#homing.now();
+    return !isMore;
   }
+}
+
+function copied(store: string, owner: PeerId): Problem {
+  return {
+    code: "STATE_COPIED",
+    text: `the state directory is a copy: its store ${store} is peer ${owner.slice(0, 8)}'s`,
+    next: "nothing: this peer began anew; if that peer is gone for good, 'tsweave rmpeer' it",
+  };
 }
 
 /** Leases of open pools whose address another store owns. */
 function heldElsewhere(pools: readonly Pool[]) {
-  const held = pools.flatMap((pool) =>
+  return pools.flatMap((pool) =>
     pool.open
       ? [...pool.leases.entries()]
           .filter(([address]) => !pool.owns(address))
           .map(([address, { key }]) => ({ pool, address, key }))
       : [],
   );
-  return held.slice(0, HELD_PER_ROUND);
 }

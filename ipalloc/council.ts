@@ -145,9 +145,7 @@ export class Council {
   }
 
   #readBase(mesh: WireValue | undefined, base: WireValue | undefined): Roster {
-    const { founding } = this.#ledger.state;
-    if (founding === undefined) throw new TsweaveError("NOT_FOUNDED", "has not founded");
-    if (mesh !== founding.meshId) throw new TsweaveError("BAD_REQUEST", "is of another mesh");
+    this.#ledger.state.requireMesh(mesh);
     return decodeRoster(base, "roster");
   }
 

@@ -22,7 +22,7 @@ export type ForgetAssertion = "gone-for-good" | "gone-for-good-with-majority";
 
 /** Whom something waits for and why, in words. */
 export interface Wait {
-  readonly what: "admit" | "forget" | "reclaim" | "leave";
+  readonly what: "admit" | "forget" | "reclaim" | "leave" | "adopt";
   /** Names of the peers it is about; of `reclaim` those whose space is to be taken over. */
   readonly about: readonly string[];
   /** Names of the peers that must answer first; empty when only time is needed. */
@@ -93,6 +93,29 @@ export interface LeaveResult {
   readonly text: string;
 }
 
+/** What giving this host's mesh up to another one means. */
+export interface AdoptionPlan {
+  /** The mesh that is given up, and the one that adopts it. */
+  readonly mesh: string;
+  readonly into: string;
+  /** Names of the peers in reach of the mesh that adopts. */
+  readonly adopters: readonly string[];
+  /** Names of the peers that go there, this one included. */
+  readonly peers: readonly string[];
+  /** Names of those that cannot be reached and follow when they are back. */
+  readonly absent: readonly string[];
+  /** Addresses in use on all of them. */
+  readonly addresses: number;
+}
+
+export interface AdoptionResult extends AdoptionPlan {
+  /** `done`: all in reach belong to the other mesh. `pending`: it goes on by itself. */
+  readonly state: "done" | "pending";
+  /** Names of the peers in reach that have not gone yet. */
+  readonly waitingFor: readonly string[];
+  readonly text: string;
+}
+
 /** What `IpAlloc` offers to the commands `rmpeer`, `leave`, `reset` and `status`. */
 export interface Departures {
   /**
@@ -116,6 +139,18 @@ export interface Departures {
   leave(options?: { readonly force?: boolean; readonly deadlineMs?: number }): Promise<LeaveResult>;
 
   roster(): RosterStatus;
+
+  /**
+   * What `giveUp` would do. @throws TsweaveError PEER_UNREACHABLE, NOT_FOUNDED, BAD_REQUEST (the
+   * same mesh, or one that is given up itself), POOL_CONFLICT.
+   */
+  planAdoption(peer: PeerId): AdoptionPlan;
+
+  /**
+   * Gives this host's mesh up: this host and every other peer of it become members of the mesh of
+   * `peer`, with the addresses that run there. @throws as planAdoption, STATE_UNWRITABLE.
+   */
+  giveUp(peer: PeerId, options?: { readonly deadlineMs?: number }): Promise<AdoptionResult>;
 }
 
 /**

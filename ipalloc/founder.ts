@@ -22,12 +22,12 @@ import {
   TIMES,
 } from "../mesh/index.ts";
 import { Election } from "./election.ts";
-import { addressKey, decodeFounding, encodeFounding, type Founding, lackOf } from "./founding.ts";
+import { addressKey, encodeFounding, type Founding, lackOf } from "./founding.ts";
+import { foundingsShown } from "./founding-rows.ts";
 import { CONSENSUS, type InitMode } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Problem } from "./problem.ts";
 import { isLive } from "./reach.ts";
-import { tryRead } from "./rows.ts";
 import { Seeder } from "./seeder.ts";
 
 /** Enough for whoever is in reach to be met and to show what it knows. */
@@ -352,12 +352,7 @@ export class Founder {
     return order[0]?.founding;
   }
 
-  #records(): { origin: PeerId; founding: Founding }[] {
-    const { tables, log } = this.#ports;
-    return tables.rows("founding").flatMap((row) => {
-      if (row.key !== "mesh" || row.origin === this.#election.voter.peer) return [];
-      const founding = tryRead(row, log, (value) => decodeFounding(value, "founding"));
-      return founding === undefined ? [] : [{ origin: row.origin, founding }];
-    });
+  #records(): ReturnType<typeof foundingsShown> {
+    return foundingsShown(this.#ports, this.#election.voter.peer);
   }
 }

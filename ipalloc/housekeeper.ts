@@ -52,7 +52,7 @@ export class Housekeeper {
       let any = false;
       for (const pool of state.pools.values()) {
         pool.wake(this.#ports.clock.nowMs());
-        const merged = merges(pool.ownership, state.store);
+        const merged = merges(pool.ownership, state.store, state.roster?.removedAt);
         const records = merged.length > 0 ? merged : (returned(pool, canTake) ?? []);
         if (records.length === 0) continue;
         await commit({ kind: "own", cidr: pool.cidr, records });

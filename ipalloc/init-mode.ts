@@ -86,6 +86,8 @@ export function refuseConflict(mode: InitMode, state: State, name: string): void
     );
   }
   const wanted = seedFounding(mode.names);
+  // It was founded so and has been adopted by another since.
+  if (state.surrenders.has(wanted.meshId)) return;
   if (founding.meshId !== wanted.meshId) {
     const by = stored === undefined ? "by agreement" : `by seed=${stored.join(",")}`;
     throw contradiction(`this host belongs to mesh ${founding.meshId}, founded ${by}`, stored);

@@ -3,11 +3,14 @@
  *
  * Law: what is merged is durable before it is known, and only what a member may say counts: every
  * row is judged by the roster of the moment it is merged at, and again when the roster changes.
+ * Rows that wait are joined first and written at once: a peer that meets a large mesh is not held
+ * up.
  */
 import { type Log, messageOf, type PeerId, type RowChange } from "../mesh/index.ts";
 import { wasForgotten } from "./forgotten.ts";
 import { type Commit, type Ledger, learn } from "./ledger.ts";
-import { news } from "./ownership.ts";
+import { joinAll, type Ownership } from "./ownership.ts";
+import type { Pool } from "./pool.ts";
 import { acceptable, readRangesRow, tryRead } from "./rows.ts";
 
 export class Intake {
@@ -40,41 +43,55 @@ export class Intake {
 
   async #mergePending(): Promise<void> {
     const learned = await this.#ledger.exclusive(async (commit) => {
-      let any = false;
-      for (const key of [...this.#pending.keys()]) {
-        const row = this.#pending.get(key);
-        if (row === undefined) continue;
-        this.#pending.delete(key);
-        try {
-          any = (await this.#mergeRow(commit, row)) || any;
-        } catch (error) {
-          // Not on disk, so not known: it is merged again with the next row that comes.
-          if (!this.#pending.has(key)) this.#pending.set(key, row);
-          throw error;
-        }
+      const rows = [...this.#pending];
+      this.#pending.clear();
+      try {
+        return await this.#mergeRows(
+          commit,
+          rows.map(([, row]) => row),
+        );
+      } catch (error) {
+        // Not on disk, so not known: it is merged again with the next row that comes.
+        for (const [key, row] of rows) if (!this.#pending.has(key)) this.#pending.set(key, row);
+        throw error;
       }
-      return any;
     });
     if (learned) this.#changed();
   }
 
-  async #mergeRow(commit: Commit, row: RowChange): Promise<boolean> {
-    const { state } = this.#ledger;
-    const { value, ...place } = row;
-    if (value === undefined) return false;
-    const found = tryRead({ ...place, value }, this.#log, (present) => {
-      const read = readRangesRow(present);
-      if (read.meshId !== state.founding?.meshId) return undefined;
-      const records = acceptable(state, read.records, read.store);
-      return { pool: state.ensurePool(read.cidr), records };
-    });
-    if (found === undefined) return false;
-    const { ownership } = found.pool;
-    if (wasForgotten(news(found.records, ownership), ownership, state.store)) {
-      await this.#retire(commit);
-      return false;
+  /** All rows of a pool as one, with one write; resolves with whether anything was new. */
+  async #mergeRows(commit: Commit, rows: readonly RowChange[]): Promise<boolean> {
+    const { store } = this.#ledger.state;
+    let any = false;
+    for (const [pool, views] of this.#byPool(rows)) {
+      const shown = joinAll(views);
+      const byStore = joinAll(views.map((view) => view.filter(({ by }) => by === store)));
+      if (wasForgotten(shown, pool.ownership, store, byStore)) {
+        await this.#retire(commit);
+        return any;
+      }
+      any = (await learn(commit, pool, shown)) || any;
     }
-    return await learn(commit, found.pool, found.records);
+    return any;
+  }
+
+  #byPool(rows: readonly RowChange[]): Map<Pool, Ownership[]> {
+    const { state } = this.#ledger;
+    /** BOUNDED: networksMax pools, one view a row. */
+    const views = new Map<Pool, Ownership[]>();
+    for (const { value, ...place } of rows) {
+      if (value === undefined) continue;
+      tryRead({ ...place, value }, this.#log, (present) => {
+        const read = readRangesRow(present);
+        if (read.meshId !== state.founding?.meshId) return;
+        const pool = state.ensurePool(read.cidr);
+        const records = acceptable(state, read.records, read.store);
+        const known = views.get(pool);
+        if (known === undefined) views.set(pool, [records]);
+        else known.push(records);
+      });
+    }
+    return views;
   }
 
   /** Others hold what this store wrote and forgot: its disk was set back, it must not go on. */

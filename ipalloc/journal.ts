@@ -8,6 +8,7 @@
 import {
   decodeWire,
   encodeWire,
+  LIMITS,
   messageOf,
   readArray,
   readBoolean,
@@ -26,7 +27,7 @@ import {
   type Vote,
 } from "./consensus.ts";
 import { decodeFounding, encodeFounding, type Founding } from "./founding.ts";
-import type { Ownership, StoreId } from "./ownership.ts";
+import { joinAll, type Ownership, type StoreId, slices } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import {
   isRosterRecord,
@@ -35,6 +36,7 @@ import {
   rosterFields,
 } from "./roster-records.ts";
 import { type Binding, decodeBindings, encodeBindings } from "./seeds.ts";
+import { decodeSurrender, encodeSurrender, type Surrender } from "./surrender.ts";
 
 interface OfAddress {
   readonly cidr: Cidr;
@@ -48,6 +50,10 @@ export type JournalRecord =
   /** Who runs the stores of seeds; of one store the superseding one counts. */
   | { readonly kind: "bind"; readonly bindings: readonly Binding[] }
   | RosterRecord
+  /** Of one mesh the newest word counts. */
+  | { readonly kind: "surrender"; readonly word: Surrender }
+  /** The store that this host is to have in another mesh, once that has admitted it. */
+  | { readonly kind: "candidate"; readonly meshId: string; readonly store: StoreId }
   | {
       readonly kind: "open";
       readonly cidr: Cidr;
@@ -86,12 +92,16 @@ function fieldsOf(record: JournalRecord): readonly WireValue[] {
     }
     case "bind":
       return [encodeBindings(record.bindings)];
+    case "surrender":
+      return [encodeSurrender(record.word)];
+    case "candidate":
+      return [record.meshId, record.store];
     case "open":
       return [record.cidr.text, textOf(record.cidr, record.gateway), record.given];
     case "close":
       return [record.cidr.text];
     case "own":
-      return [record.cidr.text, encodeOwnership(record.records, record.cidr.bits)];
+      return [record.cidr.text, ...partsOf(record.records, record.cidr)];
     case "reserve":
       return [record.cidr.text, textOf(record.cidr, record.address), record.present];
     case "lease": {
@@ -126,12 +136,19 @@ function readRecord(kind: string, fields: readonly WireValue[]): JournalRecord {
     return { kind, vote: { promised, accepted: decodeAccepted(second, kind) } };
   }
   if (kind === "bind") return { kind, bindings: decodeBindings(first, kind) };
+  if (kind === "surrender") return { kind, word: decodeSurrender(first, kind) };
+  if (kind === "candidate") {
+    return { kind, meshId: readStore(first, kind), store: readStore(second, kind) };
+  }
   const ofRoster = readRosterRecord(kind, fields);
   if (ofRoster !== undefined) return ofRoster;
   const cidr = parseCidr(readString(first, kind, 64));
   if (kind === "close") return { kind, cidr };
   if (kind === "own") {
-    return { kind, cidr, records: decodeOwnership(second, kind, cidr) };
+    const first = decodeOwnership(second, kind, cidr);
+    const more = third === undefined ? [] : readArray(third, kind, 0, LIMITS.wireItemsMax);
+    const rest = more.map((part) => decodeOwnership(part, kind, cidr));
+    return { kind, cidr, records: joinAll([first, ...rest]) };
   }
   const address = addressWithin(cidr, readString(second, kind, 64));
   if (kind === "open") return { kind, cidr, gateway: address, given: readBoolean(third, kind) };
@@ -146,6 +163,14 @@ function readRecord(kind: string, fields: readonly WireValue[]): JournalRecord {
 /** A lease key. @throws TsweaveError BAD_MESSAGE. */
 export function readLeaseKey(value: WireValue | undefined): string {
   return readString(value, "lease key", KEY_LENGTH_MAX, /./);
+}
+
+/** A view and, when it is longer than what one row may hold, a list of its further parts. */
+function partsOf(records: Ownership, { bits }: Cidr): readonly WireValue[] {
+  const [first = encodeOwnership([], bits), ...more] = slices(records).map((part) =>
+    encodeOwnership(part, bits),
+  );
+  return more.length === 0 ? [first] : [first, more];
 }
 
 function textOf(cidr: Cidr, address: bigint): string {

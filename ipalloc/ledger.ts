@@ -14,10 +14,10 @@ import {
   TsweaveError,
 } from "../mesh/index.ts";
 import { decodeRecord, encodeRecord, type JournalRecord } from "./journal.ts";
-import { news, type Ownership, type StoreId, slices } from "./ownership.ts";
+import { news, type Ownership, type StoreId } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
 import type { Problem } from "./problem.ts";
-import { State } from "./state.ts";
+import { type Place, State } from "./state.ts";
 
 const KEY = "ipalloc";
 /** A journal shorter than this is never compacted. */
@@ -44,6 +44,7 @@ export class Ledger {
   #appended: number;
   #compactAt = COMPACT_RECORDS;
   #doubtful = false;
+  #closed = false;
   /** By code. BOUNDED: one a kind of loss. */
   readonly #losses = new Map<string, Problem>();
 
@@ -135,9 +136,22 @@ export class Ledger {
     return this.#doubtful;
   }
 
-  /** Runs `work` alone; work must not wait for the network. */
+  /** This host has gone to another mesh: the journal is another ledger's. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Runs `work` alone; work must not wait for the network.
+   * @throws TsweaveError NOT_RUNNING once closed, and what `work` throws.
+   */
   exclusive<T>(work: (commit: Commit) => Promise<T> | T): Promise<T> {
-    const turn = this.#turn.then(() => work((record) => this.#commit(record)));
+    const turn = this.#turn.then(() => {
+      if (!this.#closed) return work((record) => this.#commit(record));
+      throw new TsweaveError("NOT_RUNNING", "this peer has just gone to another mesh", {
+        hint: "retry in a moment",
+      });
+    });
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -153,6 +167,26 @@ export class Ledger {
       const records = [...this.state.recordsOfNewStore(store, now)].map(encodeRecord);
       await this.#replace(records);
       this.state.rebirth(store);
+    });
+  }
+
+  /**
+   * Begins anew in another mesh, with the leases: on disk at once or not at all. Whatever was under
+   * way here and comes later finds this ledger closed, so nothing of one mesh gets into the other.
+   */
+  moveTo(place: Place): Promise<Ledger> {
+    return this.exclusive(async () => {
+      const { clock } = this.#ports;
+      const now = { nowMs: clock.nowMs(), wallMs: stampMs(clock) };
+      const records = [...this.state.recordsAt(place, now)];
+      await this.#replace(records.map(encodeRecord));
+      this.#closed = true;
+      const state = new State(place.store);
+      state.running = this.state.running;
+      for (const record of records) state.apply(record, now);
+      const next = new Ledger(this.#ports, state, records.length);
+      for (const loss of this.losses) next.lost(loss);
+      return next;
     });
   }
 
@@ -193,10 +227,10 @@ export function stampMs(clock: Clock): number {
   return Math.max(0, Math.floor(clock.wallMs()));
 }
 
-/** Makes what `records` know better durable. Resolves with whether there was any. */
+/** Makes what `records` know better durable, in one write. Resolves with whether there was any. */
 export async function learn(commit: Commit, pool: Pool, records: Ownership): Promise<boolean> {
   const better = news(records, pool.ownership);
-  for (const part of slices(better)) await commit({ kind: "own", cidr: pool.cidr, records: part });
+  if (better.length > 0) await commit({ kind: "own", cidr: pool.cidr, records: better });
   return better.length > 0;
 }
 

@@ -50,6 +50,13 @@ export function join(a: Ownership, b: Ownership): Ownership {
   });
 }
 
+/** The join of many views: halves first, so that each interval is looked at few times. */
+export function joinAll(views: readonly Ownership[]): Ownership {
+  if (views.length <= 1) return views[0] ?? [];
+  const middle = views.length >>> 1;
+  return join(joinAll(views.slice(0, middle)), joinAll(views.slice(middle)));
+}
+
 /** What `view` knows better than `known`, pointwise. */
 export function news(view: Ownership, known: Ownership): Ownership {
   return sweep(view, known, (ours, theirs) =>
@@ -145,7 +152,7 @@ export function assertOwnership(view: Ownership, within: Range, before: Ownershi
 }
 
 /** Walks two views at once; `pick` decides each stretch where neither changes. */
-function sweep(
+export function sweep(
   a: Ownership,
   b: Ownership,
   pick: (a: Interval | undefined, b: Interval | undefined) => OwnerRecord | undefined,

@@ -204,7 +204,8 @@ export class Parting {
       {
         hint:
           "if they are gone for good, nobody joined or was removed through them unseen by the " +
-          "peers that remain, and nobody says the same of these peers: repeat it with that word",
+          "peers that remain, and nobody says the same of these peers: tsweave rmpeer " +
+          `--majority-lost ${names.join(" ")}`,
       },
     );
   }
@@ -241,7 +242,7 @@ export class Parting {
       for (const own of pool.ownership.filter(({ owner }) => owner === state.store)) {
         gifts = join(gifts, give(pool.ownership, own, state.store, heir.store) ?? []);
       }
-      for (const records of slices(gifts)) await commit({ kind: "own", cidr: pool.cidr, records });
+      if (gifts.length > 0) await commit({ kind: "own", cidr: pool.cidr, records: gifts });
       return gifts;
     });
   }

@@ -8,6 +8,7 @@
  */
 import { LIMITS, type PeerId, TIMES } from "../mesh/index.ts";
 import { type Cidr, networkOf, usableOf } from "./cidr.ts";
+import { FreeSpace } from "./free-space.ts";
 import { Leases } from "./leases.ts";
 import { assertOwnership, join, type Ownership, recordAt, type StoreId } from "./ownership.ts";
 import { type Range, RangeSet } from "./range-set.ts";
@@ -27,8 +28,7 @@ export class Pool {
   #store: StoreId;
   #ownership: Ownership = [];
   readonly #running: () => ReadonlyMap<bigint, PeerId>;
-  #free: RangeSet | undefined;
-  #owned = 0n;
+  #free: FreeSpace | undefined;
   #cursor: bigint;
 
   /** `running`: which peer runs each address by the endpoint rows; such are never picked. */
@@ -71,13 +71,12 @@ export class Pool {
 
   /** Addresses this store owns. */
   get owned(): bigint {
-    this.#freeSet();
-    return this.#owned;
+    return this.#freeSpace().owned;
   }
 
   /** Addresses this store could give out now. */
   get free(): bigint {
-    return this.#freeSet().size;
+    return this.#freeSpace().size;
   }
 
   /** Joins durable records into the view. */
@@ -85,7 +84,7 @@ export class Pool {
     const before = this.#ownership;
     this.#ownership = join(before, records);
     assertOwnership(this.#ownership, this.cidr, before);
-    this.#adjustFree(before);
+    this.#free?.follow(before, this.#ownership, () => this.#taken());
   }
 
   /** Forgets the computed free space after a change of reserved addresses. */
@@ -114,16 +113,8 @@ export class Pool {
   /** The next free address of `within`, or undefined. */
   pick(within: Range): bigint | undefined {
     if (this.leases.load >= LIMITS.leasesMax) return undefined;
-    const free = this.#freeSet();
-    const inside = this.#cursor > within.start && this.#cursor < within.end;
-    for (const from of inside ? [this.#cursor, within.start] : [within.start]) {
-      let found = free.firstFrom(from);
-      while (found !== undefined && found < within.end) {
-        if (this.runner(found) === undefined) return found;
-        found = free.firstFrom(found + 1n);
-      }
-    }
-    return undefined;
+    const isIdle = (address: bigint) => this.runner(address) === undefined;
+    return this.#freeSpace().next(within, this.#cursor, isIdle);
   }
 
   /**
@@ -140,6 +131,12 @@ export class Pool {
     return undefined;
   }
 
+  /** When a resting address was released (monotonic ms). */
+  restedSinceMs(address: bigint): number {
+    const untilMs = this.leases.restsUntilMs(address) ?? Number.POSITIVE_INFINITY;
+    return untilMs - TIMES.addressQuarantineMs;
+  }
+
   /** Whether the records say that the address is this store's. */
   owns(address: bigint): boolean {
     return recordAt(this.#ownership, address)?.owner === this.#store;
@@ -148,7 +145,7 @@ export class Pool {
   /** Records a lease; a picked address moves the place where the search goes on. */
   lease(address: bigint, key: string, sinceMs: number, picked: boolean): void {
     this.leases.grant(address, { key, sinceMs });
-    this.#free?.remove(address, address + 1n);
+    this.#free?.take(address);
     if (picked) this.#cursor = address + 1n;
   }
 
@@ -156,7 +153,9 @@ export class Pool {
   wake(nowMs: number): void {
     for (const address of this.leases.wake(nowMs)) {
       const obstacle = this.obstacle(address);
-      if (obstacle === undefined || obstacle === "running") this.#free?.add(address, address + 1n);
+      if (obstacle === undefined || obstacle === "running") {
+        this.#free?.put(this.#ownership, address);
+      }
     }
   }
 
@@ -209,29 +208,11 @@ export class Pool {
 
   /** Free space without what endpoint rows name. */
   #spareSet(): RangeSet {
-    const free = this.#freeSet();
+    const free = this.#freeSpace().whole();
     if (this.#running().size === 0) return free;
     const spare = new RangeSet(free.ranges());
     for (const address of this.#running().keys()) spare.remove(address, address + 1n);
     return spare;
-  }
-
-  /** Follows a change of ownership without counting every lease again. */
-  #adjustFree(before: Ownership): void {
-    if (this.#free === undefined) return;
-    const isMine = ({ owner }: { readonly owner: StoreId }) => owner === this.#store;
-    const former = new RangeSet(before.filter(isMine));
-    const mine = this.#ownership.filter(isMine);
-    const gained = new RangeSet(mine);
-    for (const { start, end } of former.ranges()) gained.remove(start, end);
-    for (const { start, end } of mine) former.remove(start, end);
-    for (const { start, end } of former.ranges()) this.#free.remove(start, end);
-    for (const { start, end } of gained.ranges()) this.#free.add(start, end);
-    this.#owned += gained.size - former.size;
-    if (gained.size === 0n) return;
-    for (const address of this.#taken()) {
-      if (gained.has(address)) this.#free.remove(address, address + 1n);
-    }
   }
 
   /** Owned or not, what is never free here. */
@@ -240,14 +221,11 @@ export class Pool {
     yield* this.leases.addresses();
   }
 
-  #freeSet(): RangeSet {
+  #freeSpace(): FreeSpace {
     if (this.#free !== undefined) return this.#free;
-    const mine = this.#ownership.filter(({ owner }) => owner === this.#store);
-    this.#owned = mine.reduce((sum, { start, end }) => sum + end - start, 0n);
-    const free = new RangeSet(mine);
-    for (const address of this.#taken()) free.remove(address, address + 1n);
-    this.#free = free;
-    return free;
+    this.#free = new FreeSpace(this.#store);
+    this.#free.follow([], this.#ownership, () => this.#taken());
+    return this.#free;
   }
 }
 

@@ -5,4 +5,6 @@ export interface Problem {
   readonly code: string;
   readonly text: string;
   readonly next: string;
+  /** The address it is about, in use on this host. */
+  readonly ip?: string;
 }

@@ -2,25 +2,14 @@
  * Keeps this store's roster the newest one, and gets the next one decided when something is wanted:
  * an admission, an operator's word, this store's own leaving.
  *
- * Law: a roster is durable before anything follows from it. Who asks to be admitted is asked back
- * before each ballot, so a delayed question of an earlier store of that host admits nobody (R9).
+ * Law: a roster is durable before anything follows from it.
  */
-import {
-  type Cancel,
-  LIMITS,
-  messageOf,
-  type PeerId,
-  readArray,
-  readBoolean,
-  TIMES,
-  TsweaveError,
-  type WireValue,
-} from "../mesh/index.ts";
+import { type Cancel, LIMITS, messageOf, type PeerId, readArray } from "../mesh/index.ts";
+import { Admissions } from "./admissions.ts";
 import { Council } from "./council.ts";
 import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StoreId } from "./ownership.ts";
-import { readStore } from "./ownership-codec.ts";
 import { inReach } from "./reach.ts";
 import { Retry } from "./retry.ts";
 import {
@@ -36,9 +25,6 @@ import {
 import { decodeRoster, encodeRoster, type Wish } from "./roster-codec.ts";
 import { tryRead } from "./rows.ts";
 
-const ADMIT = "ipalloc.admit";
-const IDENTIFY = "ipalloc.identify";
-
 /** Why the last attempt changed nothing. */
 export interface Obstacle {
   /** Peers whose consent was lacking. */
@@ -47,21 +33,17 @@ export interface Obstacle {
   readonly noMajority: boolean;
 }
 
-interface Applicant {
-  readonly store: StoreId;
-  readonly sinceMs: number;
-}
-
 export class Registrar {
   obstacle: Obstacle | undefined;
+  /** Whether this host is about to go to another mesh; set by who knows. */
+  isGivenUp: () => boolean = () => false;
   readonly #ports: FounderPorts;
   readonly #ledger: Ledger;
   readonly #self: PeerId;
   readonly #adopted: () => void;
   readonly #council: Council;
   readonly #retry: Retry;
-  /** Who asked here to be admitted. BOUNDED: wishesMax. */
-  readonly #applicants = new Map<PeerId, Applicant>();
+  readonly #admissions: Admissions;
   /** BOUNDED: one per question or command that waits here. */
   readonly #waiting = new Set<() => void>();
   readonly #cancels: Cancel[] = [];
@@ -77,16 +59,22 @@ export class Registrar {
     this.#adopted = adopted;
     this.#council = new Council(ports, ledger, self);
     this.#retry = new Retry(ports, "ipalloc-roster", () => this.#attempt());
+    this.#admissions = new Admissions(ports, ledger, {
+      self,
+      leaving: () => this.#leaving,
+      isGivenUp: () => this.isGivenUp(),
+      decide: () => this.#retry.now(),
+      until: (done, deadlineMs) => this.until(done, deadlineMs),
+      missing: () => this.obstacle?.missing ?? [],
+    });
   }
 
   start(): void {
-    const { rpc, tables } = this.#ports;
     this.#ledger.onRoster = () => this.#followed();
     this.#cancels.push(
       ...this.#council.serve(),
-      rpc.serve(ADMIT, (from, body) => this.#onAdmit(from, body)),
-      rpc.serve(IDENTIFY, async (_, body) => this.#onIdentify(body)),
-      tables.watch("roster", () => this.consider()),
+      ...this.#admissions.serve(),
+      this.#ports.tables.watch("roster", () => this.consider()),
     );
     this.consider();
   }
@@ -98,8 +86,9 @@ export class Registrar {
     this.#wake();
   }
 
-  get applicants(): ReadonlyMap<PeerId, Applicant> {
-    return this.#applicants;
+  /** Who asked here to be admitted. */
+  get applicants(): Admissions["applicants"] {
+    return this.#admissions.applicants;
   }
 
   get leaving(): boolean {
@@ -133,9 +122,7 @@ export class Registrar {
   #followed(): void {
     if (this.#stopped) return;
     const { state } = this.#ledger;
-    for (const [peer, { store }] of this.#applicants) {
-      if (state.isPeer(store)) this.#applicants.delete(peer);
-    }
+    this.#admissions.drop();
     const number = state.roster?.number ?? 0;
     this.#ports.log.info({ number, member: state.isMember }, "roster");
     this.#publish();
@@ -195,7 +182,7 @@ export class Registrar {
   #wants(): boolean {
     const { isMember: member, isFrozen, wishes } = this.#ledger.state;
     if (!member) return false;
-    return wishes.length > 0 || this.#applicants.size > 0 || this.#leaving || isFrozen;
+    return wishes.length > 0 || this.applicants.size > 0 || this.#leaving || isFrozen;
   }
 
   #publish(): void {
@@ -239,7 +226,7 @@ export class Registrar {
   async #attempt(): Promise<boolean> {
     const { state } = this.#ledger;
     if (!this.#wants()) return true;
-    await this.#verifyApplicants();
+    await this.#admissions.verify();
     await this.#dropDisproved();
     const base = state.roster;
     if (base === undefined || !this.#wants()) return true;
@@ -277,7 +264,7 @@ export class Registrar {
   #plan(base: Roster): { readonly next: Roster; readonly consent: Consent } | undefined {
     const { isFrozen, wishes, store } = this.#ledger.state;
     const change: RosterChange = {
-      admit: [...this.#applicants].map(([peer, one]) => ({ peer, store: one.store })),
+      admit: [...this.applicants].map(([peer, one]) => ({ peer, store: one.store })),
       forget: new Set(wishes.map((wish) => wish.store).filter((one) => one !== store)),
       leave: new Set(this.#leaving ? [store] : []),
       renew: isFrozen,
@@ -307,11 +294,15 @@ export class Registrar {
     };
   }
 
-  /** Stores of members that answer: a peer that asks as a new store has lost its old one. */
+  /**
+   * Stores of members that answer: a peer that asks as a new store has lost its old one, and one
+   * that shows another mesh has given it up.
+   */
   present(): ReadonlySet<StoreId> {
     const live = inReach(this.#ports.members());
-    const members = this.#ledger.state.roster?.members ?? [];
-    const here = members.filter(({ peer }) => live.has(peer) && !this.#applicants.has(peer));
+    const { roster } = this.#ledger.state;
+    const absent = new Set([...this.applicants.keys(), ...this.#admissions.elsewhere()]);
+    const here = (roster?.members ?? []).filter(({ peer }) => live.has(peer) && !absent.has(peer));
     return new Set(here.map(({ store }) => store));
   }
 
@@ -326,55 +317,4 @@ export class Registrar {
     this.#ports.log.warn({ stores: wrong.map(({ store }) => store) }, "alive, so not forgotten");
     this.#wake();
   }
-
-  /** Asks every applicant back which store it runs now. */
-  async #verifyApplicants(): Promise<void> {
-    const { rpc } = this.#ports;
-    const mesh = this.#ledger.state.founding?.meshId ?? "";
-    const asked = [...this.#applicants].map(async ([peer, applicant]) => {
-      try {
-        const reply = await rpc.call(peer, IDENTIFY, [mesh], TIMES.rosterCallMs);
-        const [store, wants] = readArray(reply, "identity", 2, 8);
-        if (store === applicant.store && readBoolean(wants, "identity.wants")) return;
-      } catch (error) {
-        this.#ports.log.debug({ peer, err: messageOf(error) }, "an applicant does not answer");
-      }
-      // It asks again when it still wants to.
-      if (this.#applicants.get(peer) === applicant) this.#applicants.delete(peer);
-    });
-    await Promise.all(asked);
-  }
-
-  async #onIdentify(body: WireValue): Promise<WireValue> {
-    const [mesh] = readArray(body, "identify", 1, 8);
-    const { founding, store, retired } = this.#ledger.state;
-    const wants = mesh === founding?.meshId && !retired && !this.#leaving;
-    return [store, wants];
-  }
-
-  async #onAdmit(from: PeerId, body: WireValue): Promise<WireValue> {
-    const [mesh, asking] = readArray(body, "admit", 2, 8);
-    const { state } = this.#ledger;
-    const store = readStore(asking, "admit.store");
-    if (mesh !== state.founding?.meshId) throw refusal("is of another mesh");
-    if (!state.isMember) throw refusal("is no member itself");
-    if (state.roster?.former.some((one) => one.store === store)) throw refusal("was told to go");
-    if (!state.isPeer(store)) {
-      if (this.#applicants.size >= LIMITS.wishesMax) throw refusal("admits many others now");
-      const sinceMs = this.#ports.clock.nowMs();
-      this.#applicants.set(from, { store, sinceMs });
-      this.#retry.now();
-      await this.until(() => state.isPeer(store), TIMES.rosterCallMs);
-    }
-    const { roster } = state;
-    if (roster === undefined || !isMember(roster, store)) {
-      const names = (this.obstacle?.missing ?? []).slice(0, LIMITS.electorsMax);
-      return ["pending", [...names]];
-    }
-    return ["member", encodeRoster(roster)];
-  }
-}
-
-function refusal(why: string): TsweaveError {
-  return new TsweaveError("BAD_REQUEST", why);
 }

@@ -1,6 +1,7 @@
 /** What people see of the roster: a pure read. */
 
 import type { Clock, Member, PeerId } from "../mesh/index.ts";
+import type { Adoption } from "./adoption.ts";
 import type { Applicant } from "./applicant.ts";
 import type { RosterStatus, Wait } from "./departures.ts";
 import type { Founding } from "./founding.ts";
@@ -17,6 +18,7 @@ export interface RosterParts {
   readonly ledger: Ledger;
   readonly registrar: Registrar;
   readonly applicant: Applicant;
+  readonly adoption: Adoption;
   readonly heir: Heir;
   readonly clock: Clock;
   readonly members: () => readonly Member[];
@@ -53,10 +55,15 @@ export function rosterStatus(parts: RosterParts): RosterStatus {
   };
 }
 
+const CODES: Partial<Record<Wait["what"], string>> = {
+  admit: "NOT_ADMITTED",
+  adopt: "ADOPTION_PENDING",
+};
+
 /** What is wrong with this store's place in the roster, and what to do. */
 export function rosterProblems(parts: RosterParts): Problem[] {
   return waitsOf(parts).map(({ what, text }) => ({
-    code: what === "admit" ? "NOT_ADMITTED" : "ROSTER_PENDING",
+    code: CODES[what] ?? "ROSTER_PENDING",
     text,
     next: "start the named peers; if one is gone for good, 'tsweave rmpeer' it",
   }));
@@ -76,12 +83,16 @@ function waitsOf(parts: RosterParts): Wait[] {
   const name = (peer: PeerId) => nameIn(seen, peer, ledger.state.founding);
   const nowMs = clock.nowMs();
   const lacking = (registrar.obstacle?.missing ?? []).map(name);
-  const waits: Wait[] = [...ownWait(parts, name, nowMs), ...heirWait(parts, name, nowMs)];
+  const waits: Wait[] = [
+    ...ownWait(parts, name, nowMs),
+    ...adoptionWait(parts, name, nowMs),
+    ...heirWait(parts, name, nowMs),
+  ];
   const peerOf = new Map(ledger.state.roster?.members.map((one) => [one.store, one.peer]));
   for (const { store, sinceMs } of ledger.state.wishes) {
     const about = [name(peerOf.get(store) ?? store)];
     const why = registrar.obstacle?.noMajority
-      ? "a majority of the electors is called gone; repeat it with the stronger word"
+      ? "a majority of the electors is called gone; repeat it with --majority-lost"
       : `waits for ${lacking.length > 0 ? lacking.join(", ") : "the decision"}`;
     const text = `${about.join(", ")} is to be forgotten: ${why}`;
     const ageMs = Math.max(0, stampMs(clock) - sinceMs);
@@ -107,6 +118,21 @@ function ownWait(parts: RosterParts, name: (peer: PeerId) => string, nowMs: numb
   }`;
   const ageMs = applicant.sinceMs === undefined ? 0 : nowMs - applicant.sinceMs;
   return [{ what: "admit", about: ["this peer"], waitingFor, ageMs, text }];
+}
+
+/** What this host waits for before it goes to the mesh that adopts its own. */
+function adoptionWait(
+  { adoption }: RosterParts,
+  name: (peer: PeerId) => string,
+  nowMs: number,
+): Wait[] {
+  const { destination, outcome, missing, sinceMs = nowMs } = adoption;
+  if (destination === undefined) return [];
+  const why = outcome === undefined ? "" : ` (${outcome})`;
+  const adopter = `mesh ${destination.meshId}, which adopts its own`;
+  const text = `this host waits to be admitted by ${adopter}${why}`;
+  const waitingFor = missing.map(name);
+  return [{ what: "adopt", about: ["this peer"], waitingFor, ageMs: nowMs - sinceMs, text }];
 }
 
 /** What the heir waits for, if that is this store. */

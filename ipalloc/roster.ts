@@ -78,7 +78,13 @@ export function nextRoster(
 ): Roster | undefined {
   const number = roster.number + 1;
   const gone = new Set(roster.former.map(({ store }) => store));
-  const admit = change.admit.filter(({ store }) => !isMember(roster, store) && !gone.has(store));
+  // Of peers that ask with one store only one has it: the other's disk is a copy.
+  const admit = change.admit.filter(
+    ({ store }, index) =>
+      !isMember(roster, store) &&
+      !gone.has(store) &&
+      change.admit.findIndex((one) => one.store === store) === index,
+  );
   const admitted = new Set(admit.map(({ peer }) => peer));
   const removed: Former[] = [];
   const kept: RosterEntry[] = [];

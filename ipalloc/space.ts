@@ -18,6 +18,7 @@ import {
   type WireValue,
 } from "../mesh/index.ts";
 import { addressWithin, type Cidr, containsCidr, parseCidr } from "./cidr.ts";
+import type { DroppedRows } from "./dropped-rows.ts";
 import type { FounderPorts } from "./founder.ts";
 import { type Commit, type Ledger, learn } from "./ledger.ts";
 import { clip, give, recordAt, type StoreId } from "./ownership.ts";
@@ -36,17 +37,22 @@ interface Gift {
   readonly reply: WireValue;
 }
 
+export interface GiverParts {
+  readonly dropped: DroppedRows;
+  readonly changed: () => void;
+}
+
 export class SpaceGiver {
   readonly #ports: FounderPorts;
   readonly #ledger: Ledger;
-  readonly #changed: () => void;
+  readonly #parts: GiverParts;
   /** By asking store and pool. BOUNDED: peersMax, the oldest goes. */
   readonly #gifts = new Map<string, Gift>();
 
-  constructor(ports: FounderPorts, ledger: Ledger, changed: () => void) {
+  constructor(ports: FounderPorts, ledger: Ledger, parts: GiverParts) {
     this.#ports = ports;
     this.#ledger = ledger;
-    this.#changed = changed;
+    this.#parts = parts;
   }
 
   /** Answers requests of other stores until cancelled. */
@@ -74,7 +80,7 @@ export class SpaceGiver {
       this.#remember(`${store} ${cidr.text}`, { nonce, reply: gift });
       return gift;
     });
-    this.#changed();
+    this.#parts.changed();
     return reply;
   }
 
@@ -84,6 +90,9 @@ export class SpaceGiver {
     const { cidr, store } = this.#readRequest(mesh, subnet, asking);
     const address = addressWithin(cidr, readString(text, "claim.address", 64));
     const range = { start: address, end: address + 1n };
+    // The rest is for addresses that tsweave chooses: a person may move one as soon as it is safe.
+    const { dropped } = this.#parts;
+    if (this.#servedPool(cidr).obstacle(address) === "resting") await dropped.confirm();
     const reply = await this.#ledger.exclusive(async (commit) => {
       const pool = this.#servedPool(cidr);
       pool.wake(this.#ports.clock.nowMs());
@@ -92,21 +101,25 @@ export class SpaceGiver {
       }
       const obstacle = pool.obstacle(address);
       const runsThere = obstacle === "running" && pool.runner(address) === from;
-      if (obstacle === undefined || runsThere) return await this.#give(commit, pool, range, store);
+      const isGone = obstacle === "resting" && pool.restedSinceMs(address) <= dropped.byMs;
+      if (obstacle === undefined || runsThere || isGone)
+        return await this.#give(commit, pool, range, store);
       const why =
-        obstacle === "resting" ? "was released there moments ago" : `is ${obstacle} there`;
+        obstacle === "resting"
+          ? "was released there moments ago, and not every peer has dropped it yet"
+          : `is ${obstacle} there`;
       throw new TsweaveError("ADDRESS_TAKEN", why);
     });
-    this.#changed();
+    this.#parts.changed();
     return reply;
   }
 
   #readRequest(mesh: WireValue | undefined, subnet: WireValue | undefined, asking?: WireValue) {
-    const { founding, store: own } = this.#ledger.state;
-    if (founding === undefined) throw new TsweaveError("NOT_FOUNDED", "has not founded");
-    if (mesh !== founding.meshId) throw new TsweaveError("BAD_REQUEST", "is of another mesh");
+    const { state } = this.#ledger;
+    state.requireMesh(mesh);
     const store = readStore(asking, "request.store");
-    if (store === own) throw new TsweaveError("BAD_REQUEST", "has the same store: a copied disk");
+    if (store === state.store)
+      throw new TsweaveError("BAD_REQUEST", "has the same store: a copied disk");
     return { cidr: parseCidr(readString(subnet, "request.subnet", 64)), store };
   }
 

@@ -10,7 +10,7 @@ import { NO_VOTE, type Vote } from "./consensus.ts";
 import type { AddressesInUse } from "./departures.ts";
 import { divide, type Founding } from "./founding.ts";
 import type { JournalRecord } from "./journal.ts";
-import { type StoreId, slices } from "./ownership.ts";
+import type { StoreId } from "./ownership.ts";
 import { Pool } from "./pool.ts";
 import {
   compareRosters,
@@ -23,6 +23,14 @@ import {
 import type { Wish } from "./roster-codec.ts";
 import { isRosterRecord, type RosterRecord, type RosterVote } from "./roster-records.ts";
 import { type Binding, boundRoster, supersedes } from "./seeds.ts";
+import { overrides, SURRENDERS_MAX, type Surrender } from "./surrender.ts";
+
+/** A store's place in a mesh that has admitted it. */
+export interface Place {
+  readonly store: StoreId;
+  readonly founding: Founding;
+  readonly roster: Roster;
+}
 
 /** Both clocks at the moment a record is applied. */
 export interface Moment {
@@ -47,6 +55,10 @@ export class State {
   wishes: readonly Wish[] = [];
   /** Who runs the stores of a seeded mesh. BOUNDED: one a founder; others are not taken. */
   readonly bindings = new Map<StoreId, Binding>();
+  /** By the mesh that is given up. BOUNDED: SURRENDERS_MAX, the oldest goes. */
+  readonly surrenders = new Map<string, Surrender>();
+  /** The store that this host is to have in another mesh. */
+  candidate: { readonly meshId: string; readonly store: StoreId } | undefined;
   /** What runs where by the endpoint rows; not durable, it only keeps addresses back. */
   running: AddressesInUse = () => NOTHING_RUNS;
   /** By CIDR. BOUNDED: networksMax, see roomFor. */
@@ -60,10 +72,10 @@ export class State {
     return this.#store;
   }
 
-  /** Refuses a question of another mesh. @throws TsweaveError BAD_REQUEST */
+  /** Refuses a question of another mesh. @throws TsweaveError NOT_FOUNDED, BAD_REQUEST */
   requireMesh(mesh: unknown): void {
-    if (this.founding !== undefined && mesh === this.founding.meshId) return;
-    throw new TsweaveError("BAD_REQUEST", "is of another mesh or has not founded");
+    if (this.founding === undefined) throw new TsweaveError("NOT_FOUNDED", "has not founded");
+    if (mesh !== this.founding.meshId) throw new TsweaveError("BAD_REQUEST", "is of another mesh");
   }
 
   /** Whether this store belongs to the mesh: only then it grants, gives and votes. */
@@ -154,6 +166,12 @@ export class State {
       case "bind":
         this.#bind(record.bindings);
         return;
+      case "surrender":
+        this.#giveUp(record.word);
+        return;
+      case "candidate":
+        this.candidate = { meshId: record.meshId, store: record.store };
+        return;
       default:
         this.#applyToPool(record, this.ensurePool(record.cidr), now);
     }
@@ -168,6 +186,7 @@ export class State {
     yield* this.#rosterRecords(this.retired);
     if (this.ballot !== undefined) yield { kind: "ballot", ...this.ballot };
     if (this.leavingFrom !== undefined) yield { kind: "leaving", base: this.leavingFrom };
+    yield* this.#surrenderRecords();
     for (const pool of this.pools.values()) yield* recordsOf(pool, now);
   }
 
@@ -177,9 +196,29 @@ export class State {
     if (this.founding !== undefined) yield { kind: "founding", founding: this.founding };
     if (this.bindings.size > 0) yield { kind: "bind", bindings: [...this.bindings.values()] };
     yield* this.#rosterRecords(false);
+    yield* this.#surrenderRecords();
+    yield* this.#heldRecords(now);
+  }
+
+  /** The journal of this host in another mesh: what runs and rests here goes along. */
+  *recordsAt({ store, founding, roster }: Place, now: Moment): Generator<JournalRecord> {
+    yield { kind: "store", store };
+    yield { kind: "founding", founding };
+    yield { kind: "roster", roster, retired: false };
+    for (const word of this.surrenders.values()) yield { kind: "surrender", word };
+    yield* this.#heldRecords(now);
+  }
+
+  /** Everything about pools but who owns them. */
+  *#heldRecords(now: Moment): Generator<JournalRecord> {
     for (const pool of this.pools.values()) {
       for (const record of recordsOf(pool, now)) if (record.kind !== "own") yield record;
     }
+  }
+
+  *#surrenderRecords(): Generator<JournalRecord> {
+    for (const word of this.surrenders.values()) yield { kind: "surrender", word };
+    if (this.candidate !== undefined) yield { kind: "candidate", ...this.candidate };
   }
 
   *#rosterRecords(retired: boolean): Generator<RosterRecord> {
@@ -199,6 +238,14 @@ export class State {
     );
   }
 
+  #giveUp(word: Surrender): void {
+    if (!overrides(word, this.surrenders.get(word.mesh))) return;
+    this.surrenders.delete(word.mesh);
+    this.surrenders.set(word.mesh, word);
+    const oldest = this.surrenders.keys().next();
+    if (this.surrenders.size > SURRENDERS_MAX && !oldest.done) this.surrenders.delete(oldest.value);
+  }
+
   #bind(heard: readonly Binding[]): void {
     for (const binding of this.unknownBindings(heard)) this.bindings.set(binding.store, binding);
     if (this.roster !== undefined) this.roster = boundRoster(this.roster, this.bindings);
@@ -216,7 +263,7 @@ export class State {
   }
 
   #applyToPool(
-    record: Exclude<JournalRecord, RosterRecord | { kind: "store" | "founding" | "vote" | "bind" }>,
+    record: Extract<JournalRecord, { readonly cidr: Cidr }>,
     pool: Pool,
     now: Moment,
   ): void {
@@ -263,7 +310,7 @@ function* recordsOf(pool: Pool, now: Moment): Generator<JournalRecord> {
   const { cidr, gateway } = pool;
   if (pool.open) yield { kind: "open", cidr, gateway, given: pool.gatewayGiven };
   const moved = pool.ownership.filter(({ generation, step }) => generation + step > 0);
-  for (const records of slices(moved)) yield { kind: "own", cidr, records };
+  if (moved.length > 0) yield { kind: "own", cidr, records: moved };
   for (const address of pool.auxiliary) yield { kind: "reserve", cidr, address, present: true };
   for (const [address, { key, sinceMs }] of pool.leases.entries()) {
     yield { kind: "lease", cidr, address, key, sinceMs, picked: true };

@@ -1,6 +1,7 @@
 /** What `status ipam` shows and what is wrong: pure reads of the state and the tables. */
 import type { Log, Member, PeerId, Tables } from "../mesh/index.ts";
 import { formatAddress } from "./address.ts";
+import type { Applicant } from "./applicant.ts";
 import type { Founder } from "./founder.ts";
 import { initModeText } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
@@ -77,7 +78,11 @@ export function statusOf(ports: StatusPorts, ledger: Ledger, founder: Founder): 
 }
 
 /** What is wrong and what to do about it. */
-export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
+export function problemsOf(
+  ledger: Ledger,
+  founder: Founder,
+  { taken }: Pick<Applicant, "taken">,
+): Problem[] {
   const problems: Problem[] = [...ledger.losses, ...founder.problems()];
   const { state } = ledger;
   const waiting = founder.waiting();
@@ -92,17 +97,14 @@ export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
       code: "MESH_CONFLICT",
       text: `${peers.join(", ")} belong to mesh ${theirs}, this peer to ${mine}`,
       next:
-        "keep one mesh: on each peer of the other remove the containers of tsweave networks, " +
-        "'tsweave stop', remove the state directory, launch again",
+        `to give this mesh up: tsweave adopt ${peers[0]}; to give the other up: ` +
+        "tsweave adopt NAME there, with the name of a peer of this mesh",
     });
   }
   for (const pool of state.pools.values()) {
     for (const { ip, owner } of conflictsOf(pool)) {
-      problems.push({
-        code: "ADDRESS_CONFLICT",
-        text: `${ip} is in use here but owned by store ${owner}`,
-        next: "restart the container that uses it to get another address",
-      });
+      const isTaken = taken.has(`${pool.cidr.text} ${ip}`);
+      problems.push(isTaken ? takenBy(ip, owner) : waitsFor(ip, owner));
     }
   }
   if (ledger.doubtful) {
@@ -110,6 +112,24 @@ export function problemsOf(ledger: Ledger, founder: Founder): Problem[] {
     problems.push({ code: "STATE_UNWRITABLE", text, next: "free space in the state directory" });
   }
   return problems;
+}
+
+function takenBy(ip: string, owner: StoreId): Problem {
+  return {
+    code: "ADDRESS_CONFLICT",
+    text: `${ip} is in use here and elsewhere; it belongs to store ${owner}`,
+    next: "restart the container that uses it to get another address",
+    ip,
+  };
+}
+
+function waitsFor(ip: string, owner: StoreId): Problem {
+  return {
+    code: "ADDRESS_UNCLAIMED",
+    text: `${ip} is in use here and belongs to store ${owner}, which has not given it yet`,
+    next: "nothing while its peer is up; else start it, or 'tsweave rmpeer' it if it is gone",
+    ip,
+  };
 }
 
 /** Two lists that differ are the usual reason of two meshes. */

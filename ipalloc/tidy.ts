@@ -2,8 +2,9 @@
  * What keeps ownership in few pieces: an owner makes one record of ranges of its own that touch,
  * and gives back an island that it does not use.
  *
- * Law: both are ordinary writes of the present owner. A merge changes no owner; an island is
- * given only to a member in reach, and only while much more than enough stays free here.
+ * Law: both are ordinary writes of the present owner. A merge changes no owner and keeps what the
+ * newest removal brought apart (`free-space.ts` says why); an island is given only to a member in
+ * reach, and only while much more than enough stays free here.
  */
 import { give, type Interval, type Ownership, type StoreId } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
@@ -12,9 +13,14 @@ import type { Range } from "./range-set.ts";
 /** An island may be at most this part of the free space: what is given back must not be missed. */
 const SMALL = 8n;
 
-/** One record for each run of touching intervals that `store` owns by several records. */
-export function merges(view: Ownership, store: StoreId): Ownership {
-  return runsOf(view, store).flatMap(({ start, end, pieces }) =>
+/**
+ * One record for each run of touching intervals that `store` owns by several records. Generations
+ * from `removedAt` on, the number of the newest roster that removed somebody, stay by themselves.
+ */
+export function merges(view: Ownership, store: StoreId, removedAt = 0): Ownership {
+  const isTaken = ({ generation }: Interval) => removedAt > 0 && generation >= removedAt;
+  const alike = (a: Interval, b: Interval) => isTaken(a) === isTaken(b);
+  return runsOf(view, store, alike).flatMap(({ start, end, pieces }) =>
     pieces > 1 ? (give(view, { start, end }, store, store) ?? []) : [],
   );
 }
@@ -48,15 +54,20 @@ interface Run extends Range {
   readonly after: StoreId | undefined;
 }
 
-function runsOf(view: Ownership, store: StoreId): Run[] {
+/** Runs of touching intervals of `store`; of several kinds only where those are `alike`. */
+function runsOf(
+  view: Ownership,
+  store: StoreId,
+  alike: (a: Interval, b: Interval) => boolean = () => true,
+): Run[] {
   const runs: Run[] = [];
   for (let index = 0; index < view.length; ) {
     const first = view[index] as Interval;
     let next = index + 1;
     let { end } = first;
-    while (view[next]?.owner === first.owner && view[next]?.start === end) {
-      end = (view[next] as Interval).end;
-      next++;
+    for (let more = view[next]; more !== undefined; more = view[++next]) {
+      if (more.owner !== first.owner || more.start !== end || !alike(first, more)) break;
+      end = more.end;
     }
     if (first.owner === store) {
       const [before, after] = [view[index - 1]?.owner, view[next]?.owner];

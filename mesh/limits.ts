@@ -52,6 +52,12 @@ export const LIMITS = {
   passwordBytesMax: 1024,
   /** Networks of one mesh. */
   networksMax: 1024,
+  /** Names of networks that are remembered, removed ones included; the oldest of those go. */
+  chartersMax: 2048,
+  /** Makings of one network name that stand at the same time, its labels and its addresses. */
+  charterPartsMax: 32,
+  /** Bytes of a network's labels; longer ones stay on the engine that has them. */
+  networkLabelBytesMax: 2048,
   /** Names of one container, aliases included. */
   namesPerEndpointMax: 32,
   /** Intervals of one pool's ownership map accepted from one peer. */
@@ -82,8 +88,20 @@ export const LIMITS = {
   engineCallsAtOnceMax: 8,
   /** Body of one Docker plugin call or control call. */
   requestBytesMax: 1024 * 1024,
-  /** DNS queries in flight per sandbox; one more is answered SERVFAIL. */
-  dnsInflightPerSandboxMax: 256,
+  /** Ports that one container exposes and DNS tells of. */
+  portsPerEndpointMax: 64,
+  /** Names of outside services that one host adds. */
+  servicesMax: 4096,
+  /** Clients of one sandbox that wait for Docker's resolver; one more is answered SERVFAIL. */
+  dnsInflightPerSandboxMax: 2048,
+  /** Questions sent to Docker's resolver at a time: 20.10's socket buffer and limit hold 100. */
+  dnsForwardAtOnceMax: 64,
+  /** Replies to forwarded questions that one sandbox keeps for some seconds, and their bytes. */
+  dnsCacheEntriesMax: 256,
+  dnsCacheReplyBytesMax: 1232,
+  /** Queries of one sandbox that are looked at: a second, and at once after a quiet while. */
+  dnsQueriesPerSecondMax: 20_000,
+  dnsQueriesBurstMax: 40_000,
   /** One forwarded or TCP query, and the UDP size offered to resolvers: EDNS's usual ceiling. */
   dnsMessageBytesMax: 4096,
   /** TCP connections to one sandbox's resolver; more are closed at accept. */
@@ -156,6 +174,12 @@ export const TIMES = {
   orphanLeaseMs: 60_000,
   /** TTL of our DNS answers. */
   dnsTtlSeconds: 5,
+  /** How long the reply to a forwarded question is kept, if it says so itself. */
+  dnsCacheMs: 5000,
+  /** A question sent to Docker's resolver so long ago waits for somebody else: the next may go. */
+  dnsForwardYoungMs: 250,
+  /** A client that asks again this long after its question was sent has it sent again. */
+  dnsForwardAgainMs: 1000,
   /** A forwarded query without an answer gets SERVFAIL; Docker itself gives up sooner. */
   dnsForwardMs: 10_000,
   /** The same where every network is internal: nothing outside can answer, so within a second. */

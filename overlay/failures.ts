@@ -6,9 +6,13 @@
  */
 import type { Step } from "./state.ts";
 
-export interface StepFailure {
-  readonly step: Step;
+export interface StepFailure<S = Step> {
+  readonly step: S;
   readonly error: string;
+}
+
+interface Kinded {
+  readonly kind: string;
 }
 
 const GONE = new RegExp(
@@ -24,12 +28,14 @@ const GONE = new RegExp(
 );
 
 /** Failures that matter: deletions of what does not exist are left out. */
-export function realFailures(failures: readonly StepFailure[]): StepFailure[] {
+export function realFailures<S extends Kinded>(
+  failures: readonly StepFailure<S>[],
+): StepFailure<S>[] {
   return failures.filter((failure) => !isGone(failure));
 }
 
 /** True when a deletion failed because there was nothing to delete. */
-export function isGone({ step, error }: StepFailure): boolean {
+export function isGone<S extends Kinded>({ step, error }: StepFailure<S>): boolean {
   return step.kind.endsWith("-del") && GONE.test(error);
 }
 

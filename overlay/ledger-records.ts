@@ -26,9 +26,13 @@ export function readKind(value: WireValue): { kind: string; id: string; record: 
   };
 }
 
-export function networkRecord(network: HeldNetwork): WireValue {
+/** `own-network`: kept for attachments, whatever the engine has. */
+export function networkRecord(
+  network: HeldNetwork,
+  kind: "network" | "own-network" = "network",
+): WireValue {
   return [
-    "network",
+    kind,
     network.id,
     network.name,
     network.vni,
@@ -76,17 +80,16 @@ export function endpointRecord(endpoint: HeldEndpoint): WireValue {
     endpoint.containerId,
     endpoint.names,
     endpoint.links,
+    endpoint.ports ?? [],
+    endpoint.isUnhealthy ?? false,
   ];
 }
 
 /** @throws TsweaveError BAD_MESSAGE. */
 export function endpointFromRecord(value: WireValue): HeldEndpoint {
-  const [, id, networkId, ip, mac, joined, sandboxKey, containerId, names, links] = readArray(
-    value,
-    "endpoint",
-    10,
-    FIELDS_MAX,
-  );
+  const fields = readArray(value, "endpoint", 10, FIELDS_MAX);
+  const [, id, networkId, ip, mac, joined, sandboxKey, containerId, names, links] = fields;
+  const [ports = [], isUnhealthy = false] = fields.slice(10);
   return {
     id: readString(id, "endpoint.id", ID_MAX),
     networkId: readString(networkId, "endpoint.network", ID_MAX),
@@ -97,6 +100,8 @@ export function endpointFromRecord(value: WireValue): HeldEndpoint {
     containerId: readString(containerId, "endpoint.container", 255),
     names: readTexts(names, "endpoint.names", LIMITS.namesPerEndpointMax),
     links: readTexts(links, "endpoint.links", LIMITS.linksPerEndpointMax),
+    ports: readTexts(ports, "endpoint.ports", LIMITS.portsPerEndpointMax),
+    isUnhealthy: readBoolean(isUnhealthy, "endpoint.unhealthy"),
   };
 }
 

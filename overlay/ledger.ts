@@ -1,6 +1,7 @@
 /**
  * This host's durable truth about its networks and endpoints: what Docker told the driver and
- * Docker will not repeat (CreateNetwork is not replayed at engine start, a lost Leave never is).
+ * Docker will not repeat (CreateNetwork is not replayed at engine start, a lost Leave never is),
+ * and what was attached without Docker.
  *
  * Law: crash-only. A change is appended to the journal before anyone sees it; the state is what
  * the journal says and nothing else. An append that failed may have left part of a record, behind
@@ -15,6 +16,8 @@ import {
   type Store,
   TsweaveError,
 } from "../mesh/index.ts";
+import type { Attachment } from "./attach/model.ts";
+import { attachmentFromRecord, attachmentRecord } from "./attach/records.ts";
 import {
   endpointFromRecord,
   endpointRecord,
@@ -48,6 +51,10 @@ export interface HeldEndpoint extends Omit<LocalEndpoint, "network"> {
   readonly names: readonly string[];
   /** Names that `--link` defined in this container. */
   readonly links: readonly string[];
+  /** Ports that it exposes, such as `80/tcp`; absent: none. */
+  readonly ports?: readonly string[];
+  /** True when its health check fails. */
+  readonly isUnhealthy?: boolean;
 }
 
 const KEY = "overlay";
@@ -59,6 +66,10 @@ export class Ledger {
   readonly #networks = new Map<string, HeldNetwork>();
   /** BOUNDED: rowsPerOriginMax, checked before a record is appended. */
   readonly #endpoints = new Map<string, HeldEndpoint>();
+  /** By name. BOUNDED: networksMax, checked before a record is appended. */
+  readonly #ownNetworks = new Map<string, HeldNetwork>();
+  /** BOUNDED: rowsPerOriginMax, checked before a record is appended. */
+  readonly #attachments = new Map<string, Attachment>();
   readonly #store: Store;
   readonly #log: Log;
   #records = 0;
@@ -130,6 +141,46 @@ export class Ledger {
     if (this.#endpoints.has(id)) await this.#append(["endpoint-gone", id]);
   }
 
+  /** Networks that attachments use, held whether or not the engine has them. */
+  ownNetworks(): readonly HeldNetwork[] {
+    return [...this.#ownNetworks.values()];
+  }
+
+  /** Adds or replaces a network of attachments, by its name; durable when it resolves. */
+  async putOwnNetwork(network: HeldNetwork): Promise<void> {
+    const isNew = !this.#ownNetworks.has(network.name);
+    if (isNew && this.#ownNetworks.size >= LIMITS.networksMax) {
+      throw fullError("networks", LIMITS.networksMax);
+    }
+    await this.#append(networkRecord(network, "own-network"));
+  }
+
+  async dropOwnNetwork(name: string): Promise<void> {
+    const held = this.#ownNetworks.get(name);
+    if (held !== undefined) await this.#append(["own-network-gone", held.id]);
+  }
+
+  attachments(): readonly Attachment[] {
+    return [...this.#attachments.values()];
+  }
+
+  attachment(id: string): Attachment | undefined {
+    return this.#attachments.get(id);
+  }
+
+  /** Adds or replaces an attachment; durable when it resolves. */
+  async putAttachment(attachment: Attachment): Promise<void> {
+    const isNew = !this.#attachments.has(attachment.id);
+    if (isNew && this.#attachments.size >= LIMITS.rowsPerOriginMax) {
+      throw fullError("attachments", LIMITS.rowsPerOriginMax);
+    }
+    await this.#append(attachmentRecord(attachment));
+  }
+
+  async dropAttachment(id: string): Promise<void> {
+    if (this.#attachments.has(id)) await this.#append(["attachment-gone", id]);
+  }
+
   /** One write after the other, so that a rewrite never loses an append that is under way. */
   async #append(record: Parameters<typeof encodeWire>[0]): Promise<void> {
     const work = this.#tail.then(async () => {
@@ -150,12 +201,15 @@ export class Ledger {
 
   /** Replaces a journal that is mostly history, which may wait, or in doubt, which may not. */
   async #tidy(): Promise<void> {
-    const alive = this.#networks.size + this.#endpoints.size;
+    const endpoints = this.#endpoints.size + this.#attachments.size;
+    const alive = this.#networks.size + this.#ownNetworks.size + endpoints;
     const isLong = this.#records >= COMPACT_RECORDS_MIN && this.#records >= 4 * alive;
     if (!isLong && !this.#doubtful) return;
     const records = [
-      ...this.networks().map(networkRecord),
+      ...this.networks().map((network) => networkRecord(network)),
+      ...this.ownNetworks().map((network) => networkRecord(network, "own-network")),
       ...this.endpoints().map(endpointRecord),
+      ...this.attachments().map(attachmentRecord),
     ];
     try {
       await this.#store.rewrite(KEY, records.map(encodeWire));
@@ -171,9 +225,23 @@ export class Ledger {
     const { kind, id, record } = readKind(decodeWire(bytes));
     if (kind === "network") this.#networks.set(id, networkFromRecord(record));
     else if (kind === "endpoint") this.#endpoints.set(id, endpointFromRecord(record));
+    else if (kind === "attachment") this.#attachments.set(id, attachmentFromRecord(record));
     else if (kind === "network-gone") this.#networks.delete(id);
     else if (kind === "endpoint-gone") this.#endpoints.delete(id);
+    else if (kind === "attachment-gone") this.#attachments.delete(id);
+    else if (kind === "own-network") this.#setOwn(networkFromRecord(record));
+    else if (kind === "own-network-gone") this.#deleteOwn(id);
     else throw new TsweaveError("BAD_MESSAGE", `a record of unknown kind '${kind}'`);
+  }
+
+  #setOwn(network: HeldNetwork): void {
+    this.#ownNetworks.set(network.name, network);
+  }
+
+  #deleteOwn(id: string): void {
+    for (const { id: held, name } of this.ownNetworks()) {
+      if (held === id) this.#ownNetworks.delete(name);
+    }
   }
 }
 

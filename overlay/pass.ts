@@ -11,6 +11,7 @@ import { type DesiredOptions, desiredNetwork } from "./desired.ts";
 import { diff, unplugged } from "./diff.ts";
 import type { Keep } from "./diff-remote.ts";
 import { isGone, realFailures, type StepFailure } from "./failures.ts";
+import { type HealedNetwork, healedBy, remembered } from "./healed.ts";
 import type { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName, type RemoteEndpoint } from "./model.ts";
 import type { SerialQueue } from "./serial.ts";
@@ -36,6 +37,8 @@ export interface PassContext {
   readonly queue: SerialQueue;
   readonly mirror: Mirror;
   readonly source: () => ReconcileInput;
+  /** Told what a full pass put right that somebody else had changed. */
+  readonly healed?: ((network: HealedNetwork) => void) | undefined;
 }
 
 export interface PassResult {
@@ -100,6 +103,7 @@ async function passOne(context: PassContext, network: Network): Promise<NetworkR
 async function reconcileNetwork(context: PassContext, network: Network): Promise<NetworkResult> {
   const { kernel, queue, mirror, source } = context;
   const scope = { netns: netnsName(network) };
+  const known = remembered(mirror.tables(scope.netns));
   const observed = await kernel.observe(scope);
   return await queue.run(async () => {
     const wanted = lookup(source(), network);
@@ -110,6 +114,8 @@ async function reconcileNetwork(context: PassContext, network: Network): Promise
     if (steps.length === 0) {
       return { steps, drift: 0, error: undefined, unplugged: unplugged(desired, observed) };
     }
+    const healed = healedBy(network.name, steps, observed, known);
+    if (healed !== undefined) context.healed?.(healed);
     const [failed] = await applyNoted(context, steps);
     const error = failed && `network ${network.name}: ${failed.step.kind}: ${failed.error}`;
     // Verified inside the queue: nothing else of ours can have changed the kernel in between.

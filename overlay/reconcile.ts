@@ -7,9 +7,11 @@
  * event, so hints cannot keep it going; stopping leaves the kernel as it is.
  */
 import { type Cancel, type Clock, type Log, messageOf, TIMES } from "../mesh/index.ts";
+import type { HealedNetwork } from "./healed.ts";
 import { Hints } from "./hints.ts";
 import { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName } from "./model.ts";
+import { moveNetwork } from "./move.ts";
 import {
   applyNoted,
   fullPass,
@@ -28,6 +30,8 @@ export interface ReconcilerPorts {
   readonly kernel: KernelPort;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told what a full pass put right that somebody else had changed. */
+  readonly healed?: (network: HealedNetwork) => void;
 }
 
 export interface ReconcileStatus {
@@ -85,8 +89,9 @@ export class Reconciler {
   /** `source` is read afresh for every decision; it must list an endpoint before it is plugged. */
   constructor(ports: ReconcilerPorts, source: () => ReconcileInput) {
     this.#ports = ports;
-    const { kernel, log } = ports;
-    this.#context = { kernel, log, source, mirror: new Mirror(), queue: new SerialQueue() };
+    const { kernel, log, healed } = ports;
+    const mirror = new Mirror();
+    this.#context = { kernel, log, source, mirror, queue: new SerialQueue(), healed };
     this.#worker = new CoalescingWorker(ports.clock, "reconcile", () => this.#pass());
     this.#hints = new Hints(ports.clock, this.#context.mirror, () => this.#lookAgain(0));
   }
@@ -146,6 +151,16 @@ export class Reconciler {
   /** Removes a network's namespace; take it out of the source first. Idempotent. */
   async removeNetwork(network: Pick<Network, "id">): Promise<void> {
     await this.#context.queue.run(() => removeNamespace(this.#context, network));
+  }
+
+  /** See moveNetwork in move.ts; a full pass follows. */
+  async moveNetwork(
+    from: Pick<Network, "id">,
+    to: Network,
+    endpointIds: readonly string[],
+  ): Promise<void> {
+    await this.#context.queue.run(() => moveNetwork(this.#context, from, to, endpointIds));
+    this.request("network moved to another namespace");
   }
 
   status(): ReconcileStatus {

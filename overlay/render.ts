@@ -8,14 +8,14 @@
 import { TsweaveError } from "../mesh/index.ts";
 import { BRIDGE, type Step, VXLAN } from "./state.ts";
 
-export interface Batch {
-  /** `sysctl` lines are `key=0 …`, to be set in the namespace where they exist. */
-  readonly tool: "ip" | "bridge" | "sysctl";
-  /** Namespace the tool works in; undefined: the host's. */
+export interface Batch<S = Step> {
+  /** `sysctl` lines are `key=0 …`, to be set where they exist; an `nft` line is a whole script. */
+  readonly tool: "ip" | "bridge" | "sysctl" | "nft";
+  /** Namespace the tool works in, a name or a path; undefined: the host's. */
   readonly netns: string | undefined;
   readonly lines: readonly string[];
   /** The step behind each line. */
-  readonly steps: readonly Step[];
+  readonly steps: readonly S[];
   /** Table entries only: may run beside the neighbouring batches that say so too. */
   readonly entriesOnly: boolean;
 }
@@ -30,15 +30,24 @@ export const FILTER_KEYS = ["iptables", "ip6tables", "arptables"].map(
  * `hostNetns` is a path or name by which `ip` finds the host's namespace from inside another one.
  */
 export function render(steps: readonly Step[], hostNetns: string): Batch[] {
-  const batches: Batch[] = [];
+  return batchesOf(steps, (step) => renderStep(step, hostNetns), isEntry);
+}
+
+/** The same for steps of any kind, with the line of each. */
+export function batchesOf<S>(
+  steps: readonly S[],
+  lineOf: (step: S) => Line,
+  isEntryStep: (step: S) => boolean,
+): Batch<S>[] {
+  const batches: Batch<S>[] = [];
   for (const step of steps) {
-    const line = renderStep(step, hostNetns);
+    const line = lineOf(step);
     const last = batches.at(-1);
-    const entriesOnly = isEntry(step);
+    const entriesOnly = isEntryStep(step);
     const joins = last?.tool === line.tool && last.netns === line.netns;
     if (last !== undefined && joins && last.entriesOnly === entriesOnly) {
       (last.lines as string[]).push(line.text);
-      (last.steps as Step[]).push(step);
+      (last.steps as S[]).push(step);
     } else {
       const { tool, netns, text } = line;
       batches.push({ tool, netns, lines: [text], steps: [step], entriesOnly });
@@ -48,7 +57,7 @@ export function render(steps: readonly Step[], hostNetns: string): Batch[] {
 }
 
 /** Batches as a person would type them, for dry runs and logs. */
-export function batchText(batches: readonly Batch[]): string {
+export function batchText(batches: readonly Batch<unknown>[]): string {
   const blocks = batches.map(({ tool, netns, lines }) => {
     const where = netns === undefined ? "" : ` -n ${netns}`;
     const head =
@@ -58,7 +67,8 @@ export function batchText(batches: readonly Batch[]): string {
   return blocks.join("\n");
 }
 
-interface Line {
+/** One line for one tool in one namespace. */
+export interface Line {
   readonly tool: Batch["tool"];
   readonly netns: string | undefined;
   readonly text: string;
@@ -133,6 +143,8 @@ function ipText(step: Step, hostNetns: string): string {
         `link add ${step.overlayEnd} mtu ${step.mtuBytes} master ${BRIDGE} up type veth ` +
         `peer name ${step.containerEnd} mtu ${step.mtuBytes} address ${step.mac} netns ${hostNetns}`
       );
+    case "port-move":
+      return `link set dev ${step.device} netns ${step.to}`;
     case "link-del":
       return `link del dev ${step.device}`;
     case "neigh-put":

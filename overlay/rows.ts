@@ -22,17 +22,31 @@ export interface EndpointRow {
   readonly vtep: string;
 }
 
-/** The names of an endpoint on its network; the row's key is the endpoint id. */
+/** A port that a container exposes. */
+export interface ExposedPort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly port: number;
+}
+
+/**
+ * The names of an address on a network. The row's key is the endpoint id, or a mark of its own for
+ * a service outside of the mesh, which may be on every network: `*`.
+ */
 export interface NamesRow {
   readonly network: string;
   readonly ip: string;
   readonly names: readonly string[];
+  readonly ports: readonly ExposedPort[];
+  /** Its health check fails: others with the name are to be preferred. */
+  readonly isUnhealthy: boolean;
 }
 
 /** A network as its creator published it; the row's key is the network's name. */
 export type NetworkRow = Pick<Network, "vni" | "subnet" | "gateway" | "mtuBytes" | "internal">;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
+const NAME_OR_ALL = /^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,254})$/;
+const PORT = /^([1-9][0-9]{0,4})\/(tcp|udp|sctp)$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 const IPV4 = new RegExp(`^${OCTET}(\\.${OCTET}){3}$`);
@@ -55,19 +69,37 @@ export function endpointFromWire(value: WireValue): EndpointRow {
   };
 }
 
+/** Ports and health are left out where there is nothing to tell. */
 export function namesToWire(row: NamesRow): WireValue {
-  return [row.network, row.ip, row.names.slice(0, LIMITS.namesPerEndpointMax)];
+  const base = [row.network, row.ip, row.names.slice(0, LIMITS.namesPerEndpointMax)];
+  const ports = row.ports.slice(0, LIMITS.portsPerEndpointMax);
+  if (ports.length === 0 && !row.isUnhealthy) return base;
+  return [...base, ports.map(({ port, protocol }) => `${port}/${protocol}`), row.isUnhealthy];
+}
+
+/** `80/tcp`, as the engine writes it; undefined for anything else, a range of ports included. */
+export function parsePort(text: string): ExposedPort | undefined {
+  const [, digits, protocol] = PORT.exec(text) ?? [];
+  const port = Number(digits);
+  if (port > 65_535) return undefined;
+  if (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp") return undefined;
+  return { protocol, port };
 }
 
 /** @throws TsweaveError BAD_MESSAGE */
 export function namesFromWire(value: WireValue): NamesRow {
-  const [network, ip, names] = readArray(value, "names", 3, 16);
+  const fields = readArray(value, "names", 3, 16);
+  const [network, ip, names, ports = [], isUnhealthy = false] = fields;
   return {
-    network: readString(network, "names.network", 255, NAME),
+    network: readString(network, "names.network", 255, NAME_OR_ALL),
     ip: readString(ip, "names.ip", 15, IPV4),
     names: readArray(names, "names.names", 0, LIMITS.namesPerEndpointMax).map((name) =>
       readString(name, "name", 255),
     ),
+    ports: readArray(ports, "names.ports", 0, LIMITS.portsPerEndpointMax).flatMap(
+      (port) => parsePort(readString(port, "port", 11, PORT)) ?? [],
+    ),
+    isUnhealthy: readBoolean(isUnhealthy, "names.unhealthy"),
   };
 }
 

@@ -109,6 +109,13 @@ export type Step =
   | { readonly kind: "learning-off"; readonly netns: string }
   | (VethShape & { readonly kind: "veth-add" })
   | { readonly kind: "link-del"; readonly netns: string; readonly device: string }
+  | {
+      readonly kind: "port-move";
+      readonly netns: string;
+      readonly device: string;
+      /** Namespace that it goes to. */
+      readonly to: string;
+    }
   | { readonly kind: "host-link-del"; readonly device: string }
   | {
       readonly kind: "neigh-put";

@@ -29,25 +29,33 @@ export function chooseVni(name: string, taken: ReadonlySet<number>): number {
 }
 
 /**
+ * What a network's VNI is chosen by. Two networks of one name and different subnets, made on both
+ * sides of a cut, never share a number, so that neither disturbs the other when they meet.
+ */
+export function networkLabel(name: string, subnet: string): string {
+  return `${name} ${subnet}`;
+}
+
+/**
  * The VNI of each name when claims collide (two networks made on both sides of a cut): of those
- * that claim one number the first by name keeps it (the default network before all), the others
- * choose anew in that order. Of several claims of one name the lowest number counts.
+ * that claim one number the first by name keeps it (the default network before all). Of several
+ * claims of one name the lowest that is not another's counts; who has none left chooses anew, away
+ * from what others claim. Who has moved claims its new number beside the old one of those that
+ * have not yet, and so all come to the same.
  */
 export function settleVnis(claims: readonly VniClaim[]): Map<string, number> {
   const settled = new Map<string, number>();
-  const taken = new Set(claims.map((claim) => claim.vni));
-  const owners = new Set<number>();
-  const losers: string[] = [];
+  const owners = new Map<number, string>();
   const ordered = claims.toSorted((a, b) => order(a, b) || a.vni - b.vni);
   for (const { name, vni } of ordered) {
-    if (settled.has(name) || losers.includes(name)) continue;
-    if (owners.has(vni)) losers.push(name);
-    else settled.set(name, vni);
-    owners.add(vni);
+    if (settled.has(name) || owners.has(vni)) continue;
+    owners.set(vni, name);
+    settled.set(name, vni);
   }
-  for (const name of losers) {
-    const vni = chooseVni(name, taken);
-    taken.add(vni);
+  for (const { name } of ordered) {
+    if (settled.has(name)) continue;
+    const others = claims.filter((claim) => claim.name !== name).map(({ vni }) => vni);
+    const vni = chooseVni(name, new Set([...others, ...settled.values()]));
     settled.set(name, vni);
   }
   return settled;

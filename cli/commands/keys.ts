@@ -12,6 +12,7 @@ type Action = (typeof ACTIONS)[number];
 export const keys: Command = {
   usage: "[list|add|use ID|remove ID] [options]",
   positionalsMax: 2,
+  words: ACTIONS,
   options: [
     {
       name: "password-file",

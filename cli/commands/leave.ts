@@ -19,6 +19,8 @@ export const leave: Command = {
   examples: ["tsweave leave"],
   run: async (input) => {
     const client = clientFor(input);
+    // Says nothing of what it does before it knows that a daemon runs.
+    await client.status();
     input.note("handing over address ranges ...\n");
     const { text } = await client.leave({ force: input.options.force === true });
     await client.stop();

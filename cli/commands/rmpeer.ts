@@ -9,6 +9,7 @@ const STRONG = "majority-lost";
 export const rmpeer: Command = {
   usage: "PEER... [options]",
   positionalsMax: Number.POSITIVE_INFINITY,
+  words: "peers",
   options: [
     YES_OPTION,
     { name: STRONG, summary: "most of the peers that decide are among them (see below)" },

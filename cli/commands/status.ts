@@ -23,6 +23,7 @@ interface View {
 export const status: Command = {
   usage: `[${READS.join("|")}] [options]`,
   positionalsMax: 1,
+  words: READS,
   options: [
     { name: "json", summary: "print a JSON object; with --watch one object a line" },
     { name: "watch", summary: "show it anew each second until interrupted" },
@@ -78,8 +79,11 @@ async function viewOf(
     return { ok, text: asJson ? `${JSON.stringify(reply)}\n` : renderRead(name, reply, style) };
   }
   if (whole === undefined || asJson) return { ok, text: `${JSON.stringify(whole)}\n` };
-  const { peers } = await client.read("peers");
-  return { ok, text: statusScreen(whole, peers, style) };
+  const [{ peers }, { connections }] = await Promise.all([
+    client.read("peers"),
+    client.read("connections"),
+  ]);
+  return { ok, text: statusScreen(whole, peers, style, connections) };
 }
 
 /** Redraws until interrupted. A daemon that goes away is waited for, unless a script reads. */

@@ -18,6 +18,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./status.ts")).status,
   },
   {
+    name: "wait",
+    summary: "wait until the peer is ready, or has so many peers",
+    load: async () => (await import("./wait.ts")).wait,
+  },
+  {
     name: "connect",
     summary: "try more peers until they answer",
     load: async () => (await import("./connect.ts")).connect,
@@ -33,6 +38,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./rmpeer.ts")).rmpeer,
   },
   {
+    name: "adopt",
+    summary: "let another mesh adopt this host's",
+    load: async () => (await import("./adopt.ts")).adopt,
+  },
+  {
     name: "leave",
     summary: "leave the mesh for good",
     load: async () => (await import("./leave.ts")).leave,
@@ -43,9 +53,99 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./reset.ts")).reset,
   },
   {
+    name: "attach",
+    summary: "give a container, process or namespace an address",
+    load: async () => (await import("./attach.ts")).attach,
+  },
+  {
+    name: "detach",
+    summary: "take it away again",
+    load: async () => (await import("./detach.ts")).detach,
+  },
+  {
+    name: "ps",
+    summary: "show every endpoint of this host",
+    load: async () => (await import("./ps.ts")).ps,
+  },
+  {
+    name: "expose",
+    summary: "give this host an address in the subnet",
+    load: async () => (await import("./expose.ts")).expose,
+  },
+  {
+    name: "hide",
+    summary: "take this host's address back",
+    load: async () => (await import("./hide.ts")).hide,
+  },
+  {
+    name: "netns",
+    summary: "run a command in the namespace of a network or container",
+    load: async () => (await import("./netns.ts")).netns,
+  },
+  {
+    name: "links",
+    summary: "show devices of all namespaces, and what they lead to",
+    load: async () => (await import("./links.ts")).links,
+  },
+  {
+    name: "dns-add",
+    summary: "give a service outside of the mesh a name",
+    load: async () => (await import("./dns-add.ts")).dnsAdd,
+  },
+  {
+    name: "dns-remove",
+    summary: "take such a name back",
+    load: async () => (await import("./dns-remove.ts")).dnsRemove,
+  },
+  {
+    name: "dns-lookup",
+    summary: "show what a name or an address answers",
+    load: async () => (await import("./dns-lookup.ts")).dnsLookup,
+  },
+  {
+    name: "network",
+    summary: "show, make and remove networks, on all hosts at once",
+    load: async () => (await import("./network.ts")).network,
+  },
+  {
     name: "keys",
     summary: "show and change the passwords of an encrypted mesh",
     load: async () => (await import("./keys.ts")).keys,
+  },
+  {
+    name: "ping",
+    summary: "measure gossip, stream, largest packet and tunnel to a peer",
+    load: async () => (await import("./ping.ts")).ping,
+  },
+  {
+    name: "doctor",
+    summary: "find what is wrong with this host, and repair what is safe",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
+    name: "report",
+    summary: "write one archive with everything that helps to find a fault",
+    load: async () => (await import("./report.ts")).report,
+  },
+  {
+    name: "events",
+    summary: "show what happened, or follow what happens",
+    load: async () => (await import("./events.ts")).events,
+  },
+  {
+    name: "logs",
+    summary: "show the daemon's log",
+    load: async () => (await import("./logs.ts")).logs,
+  },
+  {
+    name: "log-level",
+    summary: "show or change what the running daemon logs",
+    load: async () => (await import("./log-level.ts")).logLevel,
+  },
+  {
+    name: "completion",
+    summary: "print a shell's completion script",
+    load: async () => (await import("./completion.ts")).completion,
   },
   {
     name: "version",

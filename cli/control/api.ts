@@ -5,12 +5,18 @@
  * `schema`. Every read is answered from memory, at once.
  */
 import type {
+  AdoptionPlan,
+  AdoptionResult,
   ForgetAssertion,
   ForgetResult,
   LeaveResult,
   RosterStatus,
 } from "../../ipalloc/index.ts";
 import type { HostPort, MemberState, PathFault } from "../../mesh/index.ts";
+import type { LogLevel } from "../../mesh/io/log.ts";
+import type { AttachedEndpoint, AttachWish, ExposeWish } from "../../overlay/index.ts";
+import type { EventSource } from "../events/event-log.ts";
+import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
 
 export const SCHEMA = 1;
 
@@ -90,6 +96,8 @@ export interface Status {
     readonly networks: number;
     readonly endpoints: number;
   };
+  /** Where the map and metrics are served; null: nowhere. */
+  readonly web: { readonly url: string | null };
   readonly kernel: {
     readonly inSync: boolean;
     /** How long the last pass took; null before the first. */
@@ -146,6 +154,10 @@ export interface NetworkRow {
   readonly internal: boolean;
   /** Endpoints on all hosts. */
   readonly endpoints: number;
+  /** Names of the peers whose engine has it. */
+  readonly present: readonly string[];
+  /** What is not as it should be; two networks of one name, made in a cut, are listed both. */
+  readonly conflicts: readonly string[];
 }
 
 export interface EndpointRow {
@@ -232,10 +244,141 @@ export interface RemovePeers {
   readonly assertion: ForgetAssertion;
 }
 
+/** `peer`: a name, the beginning of an id, or an address. With `isPlan` nothing is changed. */
+export interface AdoptionWish {
+  readonly peer: string;
+  readonly isPlan: boolean;
+}
+
+/** A container whose address is another one's. */
+export interface TwiceRow {
+  readonly network: string;
+  readonly ip: string;
+  /** Its name, the beginning of its endpoint's id where that is not known. */
+  readonly container: string;
+  /** Name of its peer. */
+  readonly peer: string;
+  readonly keeper: { readonly container: string; readonly peer: string };
+}
+
+export interface AdoptionReply extends AdoptionPlan, Pick<AdoptionResult, "waitingFor" | "text"> {
+  readonly state: "planned" | AdoptionResult["state"];
+  /** What is to be restarted. */
+  readonly twice: readonly TwiceRow[];
+}
+
 /** `networks`: also remove the tsweave networks from Docker. */
 export interface LeaveMesh {
   readonly force: boolean;
   readonly networks?: boolean;
+}
+
+/** `network` undefined: all networks; no `ips` in a removal: all addresses of the name. */
+export interface ServiceChange {
+  readonly name: string;
+  readonly ips: readonly string[];
+  readonly network: string | undefined;
+}
+
+export interface LookupReply {
+  /** At least one. */
+  readonly answers: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly ttlSeconds: number;
+    /** As in a master file, without dots at the end. */
+    readonly data: string;
+  }[];
+}
+
+/** `type` undefined: A, PTR of an address; `network` undefined: all networks. */
+export interface LookupQuestion {
+  readonly name: string;
+  readonly type: string | undefined;
+  readonly network: string | undefined;
+}
+
+/** An endpoint of this host, whoever made it. */
+export interface AttachmentRow {
+  readonly id: string;
+  readonly kind: "docker" | AttachedEndpoint["kind"];
+  /** Container, process id, path of the namespace, or `host`. */
+  readonly target: string;
+  /** Name of the network. */
+  readonly network: string;
+  readonly ip: string;
+  readonly mac: string;
+  readonly names: readonly string[];
+  /** Its device in the target; null where Docker chose it. */
+  readonly interface: string | null;
+  /** Address on tsweave_gw; null without one. */
+  readonly gateway: string | null;
+  /** Who answers names in the target beside us; null where Docker made it. */
+  readonly resolver: AttachedEndpoint["resolver"] | null;
+}
+
+/** A network's namespace on this host, as `ip netns` knows it. */
+export interface NamespaceRow {
+  readonly network: string;
+  readonly namespace: string;
+}
+
+/** `network` undefined: all networks. */
+export interface DetachWish {
+  readonly target: string;
+  readonly network: string | undefined;
+}
+
+/** This host as its daemon was launched, for doctor, ping and report. No secret is in it. */
+export interface HostFacts {
+  readonly config: {
+    readonly port: number;
+    readonly vxlanPort: number;
+    readonly ipallocRange: string;
+    readonly network: string;
+    readonly encrypted: boolean;
+    readonly dns: boolean;
+    readonly docker: boolean;
+    readonly stateDir: string;
+    readonly runDir: string;
+    readonly dockerSocket: string;
+    readonly pluginDir: string;
+  };
+  /** This host's first address as peers know it, and the MTU of the device that has it. */
+  readonly address: string;
+  readonly underlayMtuBytes: number;
+  readonly namespaces: readonly NamespaceRow[];
+  /** Network namespaces of containers whose lookups are answered here. */
+  readonly sandboxes: readonly { readonly key: string; readonly networks: readonly string[] }[];
+}
+
+/** What a peer answered, or why it did not: then `error` is set and the facts are null. */
+export interface PeerAnswer {
+  readonly peer: string;
+  readonly id: string;
+  /** Round trip of the question over TCP, connection included. */
+  readonly tookMs: number | null;
+  readonly version: string | null;
+  readonly vxlanPort: number | null;
+  readonly underlayMtuBytes: number | null;
+  /** How far its wall clock is ahead of this host's. */
+  readonly clockAheadMs: number | null;
+  readonly error: string | null;
+}
+
+/** What the daemon logs, and where. */
+export interface LogReply {
+  /** Of all parts that have none of their own. */
+  readonly level: LogLevel;
+  readonly parts: readonly { readonly part: string; readonly level: LogLevel }[];
+  /** Null where standard output is not a file: under a service manager. */
+  readonly file: string | null;
+}
+
+/** Without `part`: of all parts. */
+export interface LogChange {
+  readonly level: LogLevel;
+  readonly part?: string;
 }
 
 /** What the daemon provides. Reads are synchronous: they never wait for anything. */
@@ -248,17 +391,48 @@ export interface ControlBackend {
   readonly endpoints: () => readonly EndpointRow[];
   readonly ipam: () => Replies["ipam"];
   readonly dns: () => Replies["dns"];
+  /** What the zone answers; throws NOT_FOUND. */
+  readonly dnsLookup: (question: LookupQuestion) => LookupReply;
+  /** Adds addresses to a name; resolves once they are durable, with the new ones. */
+  readonly dnsAdd: (change: ServiceChange) => Promise<{ readonly added: readonly string[] }>;
+  /** Removes addresses that this host added; throws NOT_FOUND where there are none. */
+  readonly dnsRemove: (change: ServiceChange) => Promise<{ readonly removed: readonly string[] }>;
   /** Adds reconnect targets; hosts are literal addresses. Resolves once a restart keeps them. */
   readonly connect: (peers: readonly HostPort[]) => Promise<void>;
   /** Drops reconnect targets. Resolves with those that the next launch names again. */
   readonly forget: (peers: readonly HostPort[]) => Promise<readonly HostPort[]>;
   /** Removes peers for good by the operator's word. */
   readonly rmpeer: (wish: RemovePeers) => Promise<ForgetResult>;
+  /** Gives this peer's mesh up to another, or says what that would do. */
+  readonly adopt: (wish: AdoptionWish) => Promise<AdoptionReply>;
   /** Hands this peer's ranges on and leaves the roster; the daemon still runs. */
   readonly leave: (wish: LeaveMesh) => Promise<LeaveResult>;
+  /** Resolves when this host has it and the others had their time. */
+  readonly createNetwork: (wish: NetworkWish) => Promise<NetworkChange>;
+  /** Refuses a network that anybody uses. */
+  readonly removeNetwork: (wish: RemoveNetwork) => Promise<NetworkChange>;
   readonly keys: () => KeysReply;
   /** Resolves once the change is on disk and counts. */
   readonly changeKeys: (change: KeyChange) => Promise<KeysReply>;
+  /** Endpoints of this host. */
+  readonly ps: () => readonly AttachmentRow[];
+  readonly attach: (wish: AttachWish) => Promise<AttachedEndpoint>;
+  /** Resolves with what was taken away; throws NOT_FOUND where there is nothing. */
+  readonly detach: (wish: DetachWish) => Promise<readonly AttachedEndpoint[]>;
+  /** The host itself. */
+  /** Networks of this host with the names of their namespaces. */
+  readonly namespaces: () => readonly NamespaceRow[];
+  /** Path of the namespace of a network, container, process or namespace; throws NOT_FOUND. */
+  readonly locate: (word: string) => Promise<string>;
+  readonly expose: (wish: ExposeWish) => Promise<AttachedEndpoint>;
+  readonly hide: (network: string | undefined) => Promise<readonly AttachedEndpoint[]>;
+  readonly events: () => EventSource;
+  readonly log: () => LogReply;
+  readonly host: () => HostFacts;
+  /** Asks peers: all that may be there, or those that a word names. @throws NOT_FOUND */
+  readonly ask: (peer: string | undefined) => Promise<readonly PeerAnswer[]>;
+  /** @throws TsweaveError NOT_FOUND when no part has that name. */
+  readonly setLogLevel: (change: LogChange) => LogReply;
   /** Begins a clean stop and returns at once. */
   readonly stop: () => void;
 }

@@ -6,7 +6,18 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { type HostPort, LIMITS, TsweaveError } from "../../mesh/index.ts";
-import type { KeyChange, LeaveMesh, RemovePeers } from "./api.ts";
+import type { AttachWish, ExposeWish } from "../../overlay/index.ts";
+import { LOG_LEVELS } from "../launch-options.ts";
+import type {
+  AdoptionWish,
+  DetachWish,
+  KeyChange,
+  LeaveMesh,
+  LogChange,
+  LookupQuestion,
+  RemovePeers,
+  ServiceChange,
+} from "./api.ts";
 import { isRecord } from "./error-body.ts";
 
 /** A host name or an address with its port. */
@@ -77,10 +88,105 @@ export function removalOf(body: unknown): RemovePeers {
 }
 
 /** @throws TsweaveError BAD_REQUEST */
+export function adoptionOf(body: unknown): AdoptionWish {
+  const { peer, isPlan } = isRecord(body) ? body : {};
+  const isWord = typeof peer === "string" && peer !== "" && peer.length <= WORD_LENGTH_MAX;
+  if (isWord && typeof isPlan === "boolean") return { peer, isPlan };
+  throw new TsweaveError("BAD_REQUEST", "an adoption needs a peer, and whether it is only planned");
+}
+
+/** @throws TsweaveError BAD_REQUEST */
 export function leaveOf(body: unknown): LeaveMesh {
   const { force = false, networks = false } = isRecord(body) ? body : {};
   if (typeof force !== "boolean" || typeof networks !== "boolean") {
     throw new TsweaveError("BAD_REQUEST", "force and networks are true or false");
   }
   return { force, networks };
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function serviceOf(body: unknown): ServiceChange {
+  const { name, ips = [], network } = isRecord(body) ? body : {};
+  const isList = Array.isArray(ips) && ips.length <= LIMITS.servicesMax && ips.every(isWord);
+  if (!isWord(name) || !isList || (network !== undefined && !isWord(network))) {
+    throw new TsweaveError("BAD_REQUEST", "a service has a name, addresses and maybe a network");
+  }
+  return { name, ips, network };
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function lookupOf(body: unknown): LookupQuestion {
+  const { name, type, network } = isRecord(body) ? body : {};
+  const isOptional = (word: unknown) => word === undefined || isWord(word);
+  if (!isWord(name) || !isOptional(type) || !isOptional(network)) {
+    throw new TsweaveError("BAD_REQUEST", "a lookup has a name and maybe a type and a network");
+  }
+  return { name, type: type as string | undefined, network: network as string | undefined };
+}
+
+/** Path of a namespace; everything else is shorter. */
+const TARGET_LENGTH_MAX = 4096;
+
+/** What each word means is the daemon's to say. @throws TsweaveError BAD_REQUEST */
+export function attachOf(body: unknown): AttachWish {
+  const { target, network, ip, device, mac, names = [], gateway, dns = true } = recordOf(body);
+  const isList =
+    Array.isArray(names) && names.length <= LIMITS.namesPerEndpointMax && names.every(isWord);
+  const isWish =
+    isTarget(target) &&
+    [network, ip, device, mac].every((word) => word === undefined || isWord(word)) &&
+    (gateway === undefined || typeof gateway === "boolean") &&
+    typeof dns === "boolean";
+  if (!isWish || !isList) {
+    throw new TsweaveError("BAD_REQUEST", "an attachment has a target, and words for the rest");
+  }
+  const words = { network, ip, device, mac } as Record<string, string | undefined>;
+  return { target, ...words, names, gateway: gateway as boolean | undefined, dns };
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function detachOf(body: unknown): DetachWish {
+  const { target } = recordOf(body);
+  if (isTarget(target)) return { target, network: exposeOf(body).network };
+  throw new TsweaveError("BAD_REQUEST", "what is to be detached needs a target");
+}
+
+/** Also of `hide`. @throws TsweaveError BAD_REQUEST */
+export function exposeOf(body: unknown): ExposeWish {
+  const { network, ip } = recordOf(body);
+  if ([network, ip].every((word) => word === undefined || isWord(word))) {
+    return { network: network as string | undefined, ip: ip as string | undefined };
+  }
+  throw new TsweaveError("BAD_REQUEST", "network and ip are words");
+}
+
+function recordOf(body: unknown): Readonly<Record<string, unknown>> {
+  return isRecord(body) ? body : {};
+}
+
+function isTarget(text: unknown): text is string {
+  return typeof text === "string" && text !== "" && text.length <= TARGET_LENGTH_MAX;
+}
+
+function isWord(text: unknown): text is string {
+  return typeof text === "string" && text !== "" && text.length <= WORD_LENGTH_MAX;
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function logChangeOf(body: unknown): LogChange {
+  const { level: word, part } = isRecord(body) ? body : {};
+  const level = LOG_LEVELS.find((known) => known === word);
+  const isPart = part === undefined || (typeof part === "string" && part.length <= 64);
+  if (level === undefined || !isPart) {
+    throw new TsweaveError("BAD_REQUEST", "a log level and the name of a part are needed");
+  }
+  return part === undefined ? { level } : { level, part };
+}
+
+/** A name, the beginning of an id, or an address; undefined: all peers. @throws BAD_REQUEST */
+export function peerOf(body: unknown): string | undefined {
+  const { peer } = isRecord(body) ? body : {};
+  if (peer === undefined) return undefined;
+  if (typeof peer === "string" && peer !== "" && peer.length <= WORD_LENGTH_MAX) return peer;
+  throw new TsweaveError("BAD_REQUEST", "a peer is named by a word");
 }

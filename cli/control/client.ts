@@ -6,27 +6,47 @@
 import { type IncomingMessage, request } from "node:http";
 import type { ForgetResult, LeaveResult } from "../../ipalloc/index.ts";
 import { type HostPort, messageOf, TsweaveError } from "../../mesh/index.ts";
+import type { AttachedEndpoint, AttachWish, ExposeWish } from "../../overlay/index.ts";
 import {
+  type AdoptionReply,
+  type AdoptionWish,
+  type AttachmentRow,
+  type DetachWish,
+  type HostFacts,
   type KeyChange,
   type KeysReply,
   type LeaveMesh,
+  type LogChange,
+  type LogReply,
+  type LookupQuestion,
+  type LookupReply,
+  type NamespaceRow,
+  type PeerAnswer,
   type Read,
   type RemovePeers,
   type Replies,
   SCHEMA,
+  type ServiceChange,
   type Status,
 } from "./api.ts";
 import { controlPath } from "./control-socket.ts";
 import { errorFromBody, isRecord } from "./error-body.ts";
+import { readLines } from "./event-lines.ts";
+import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
 
 const CALL_DEADLINE_MS = 5000;
 const STOP_DEADLINE_MS = 30_000;
+/** The engine asks the plugin, which may wait for the mesh; then the other hosts have 3 s. */
+const NETWORK_DEADLINE_MS = 50_000;
 /** The daemon says after a shorter while what it waits for; Docker may take its time. */
 const DEPARTURE_DEADLINE_MS = 60_000;
+/** An address may have to be asked of its owner, and a target waits for the one before it. */
+const ATTACH_DEADLINE_MS = 30_000;
 /** A reply with the endpoints of the largest mesh has some ten megabytes. */
 const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 
 type Schema = { readonly schema: typeof SCHEMA };
+type Detached = { readonly detached: readonly AttachedEndpoint[] };
 
 export class ControlClient {
   readonly #runDir: string;
@@ -48,6 +68,39 @@ export class ControlClient {
     return reply as unknown as Replies[Name] & Schema;
   }
 
+  /** Makes a network. @throws as `status`, CONFIG, SUBNET_OVERLAP, DOCKER_REFUSED. */
+  async createNetwork(wish: NetworkWish): Promise<NetworkChange & Schema> {
+    const reply = await this.#json("POST", "/v1/networks/create", wish, NETWORK_DEADLINE_MS);
+    return reply as unknown as NetworkChange & Schema;
+  }
+
+  /** Removes a network. @throws as `status`, NOT_FOUND, BAD_REQUEST while it is in use. */
+  async removeNetwork(wish: RemoveNetwork): Promise<NetworkChange & Schema> {
+    const reply = await this.#json("POST", "/v1/networks/remove", wish, NETWORK_DEADLINE_MS);
+    return reply as unknown as NetworkChange & Schema;
+  }
+
+  /** This host as its daemon was launched. @throws as `status`. */
+  async host(): Promise<HostFacts & Schema> {
+    return (await this.#json("GET", "/v1/host")) as unknown as HostFacts & Schema;
+  }
+
+  /** What peers answer: all, or those that a word names. @throws as `status`, NOT_FOUND. */
+  async ask(peer?: string): Promise<readonly PeerAnswer[]> {
+    const reply = await this.#json("POST", "/v1/ask", peer === undefined ? {} : { peer });
+    return reply.answers as readonly PeerAnswer[];
+  }
+
+  /** What is logged, and where. @throws as `status`. */
+  async log(): Promise<LogReply & Schema> {
+    return (await this.#json("GET", "/v1/log")) as unknown as LogReply & Schema;
+  }
+
+  /** Resolves once the level counts. @throws as `status`, NOT_FOUND. */
+  async setLogLevel(change: LogChange): Promise<LogReply & Schema> {
+    return (await this.#json("POST", "/v1/log", change)) as unknown as LogReply & Schema;
+  }
+
   /** The key ring. @throws as `status`. */
   async keys(): Promise<KeysReply & Schema> {
     return (await this.#json("GET", "/v1/keys")) as unknown as KeysReply & Schema;
@@ -56,6 +109,65 @@ export class ControlClient {
   /** Resolves once the change counts. @throws as `status`, NOT_FOUND, CONFIG. */
   async changeKeys(change: KeyChange): Promise<KeysReply & Schema> {
     return (await this.#json("POST", "/v1/keys", change)) as unknown as KeysReply & Schema;
+  }
+
+  /** What the daemon's zone answers. @throws as `status`, NOT_FOUND, USAGE. */
+  async dnsLookup(question: LookupQuestion): Promise<LookupReply & Schema> {
+    const reply = await this.#json("POST", "/v1/dns/lookup", question);
+    return reply as unknown as LookupReply & Schema;
+  }
+
+  /** Adds addresses to a name; resolves with the new ones. @throws as `status`, USAGE. */
+  async dnsAdd(change: ServiceChange): Promise<readonly string[]> {
+    const reply = await this.#json("POST", "/v1/dns/add", change);
+    return reply.added as readonly string[];
+  }
+
+  /** Removes addresses of a name; resolves with them. @throws as `status`, NOT_FOUND. */
+  async dnsRemove(change: ServiceChange): Promise<readonly string[]> {
+    const reply = await this.#json("POST", "/v1/dns/remove", change);
+    return reply.removed as readonly string[];
+  }
+
+  /** Endpoints of this host. @throws as `status`. */
+  async ps(): Promise<{ readonly endpoints: readonly AttachmentRow[] } & Schema> {
+    const reply = await this.#json("GET", "/v1/ps");
+    return reply as unknown as { readonly endpoints: readonly AttachmentRow[] } & Schema;
+  }
+
+  /** Networks of this host with their namespaces. @throws as `status`. */
+  async namespaces(): Promise<{ readonly namespaces: readonly NamespaceRow[] } & Schema> {
+    const reply = await this.#json("GET", "/v1/namespaces");
+    return reply as unknown as { readonly namespaces: readonly NamespaceRow[] } & Schema;
+  }
+
+  /** Path of the namespace that a word names. @throws as `status`, NOT_FOUND. */
+  async locate(target: string): Promise<string> {
+    return (await this.#json("POST", "/v1/locate", { target })).path as string;
+  }
+
+  /** @throws as `status`, or what keeps the target from being attached. */
+  async attach(wish: AttachWish): Promise<AttachedEndpoint & Schema> {
+    const reply = await this.#json("POST", "/v1/attach", wish, ATTACH_DEADLINE_MS);
+    return reply as unknown as AttachedEndpoint & Schema;
+  }
+
+  /** @throws as `status`, NOT_FOUND. */
+  async detach(wish: DetachWish): Promise<Detached & Schema> {
+    const reply = await this.#json("POST", "/v1/detach", wish, ATTACH_DEADLINE_MS);
+    return reply as unknown as Detached & Schema;
+  }
+
+  /** Gives the host an address. @throws as `attach`. */
+  async expose(wish: ExposeWish): Promise<AttachedEndpoint & Schema> {
+    const reply = await this.#json("POST", "/v1/expose", wish, ATTACH_DEADLINE_MS);
+    return reply as unknown as AttachedEndpoint & Schema;
+  }
+
+  /** Takes the host's address back. @throws as `status`, NOT_FOUND. */
+  async hide(wish: Pick<ExposeWish, "network">): Promise<Detached & Schema> {
+    const reply = await this.#json("POST", "/v1/hide", wish, ATTACH_DEADLINE_MS);
+    return reply as unknown as Detached & Schema;
   }
 
   /** Adds reconnect targets. @throws as `status`. */
@@ -75,10 +187,48 @@ export class ControlClient {
     return reply as unknown as ForgetResult & Schema;
   }
 
+  /** Gives this mesh up, or plans it. @throws as `rmpeer`, POOL_CONFLICT, PEER_UNREACHABLE. */
+  async adopt(wish: AdoptionWish): Promise<AdoptionReply & Schema> {
+    const reply = await this.#json("POST", "/v1/adopt", wish, DEPARTURE_DEADLINE_MS);
+    return reply as unknown as AdoptionReply & Schema;
+  }
+
   /** Hands ranges on and leaves the roster. @throws as `status`, BAD_REQUEST, PEER_UNREACHABLE. */
   async leave(wish: LeaveMesh): Promise<LeaveResult & Schema> {
     const reply = await this.#json("POST", "/v1/leave", wish, DEPARTURE_DEADLINE_MS);
     return reply as unknown as LeaveResult & Schema;
+  }
+
+  /**
+   * Calls `receive` with each event as a line of JSON: those of the last `ageMs`, then, with
+   * `follow`, each new one. Resolves at the end or when aborted.
+   * @throws as `status`; TIMED_OUT when this reader was too slow.
+   */
+  async events(
+    { ageMs, follow }: { readonly ageMs: number; readonly follow: boolean },
+    receive: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const path = `/v1/events?age-ms=${Math.round(ageMs)}&follow=${follow ? 1 : 0}`;
+    const opening = new AbortController();
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      opening.abort();
+    }, this.#deadlineMs);
+    try {
+      const response = await this.#open("GET", path, undefined, opening.signal);
+      clearTimeout(timer);
+      if (signal.aborted) return;
+      signal.addEventListener("abort", () => response.destroy(), { once: true });
+      await readLines(response, receive);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (late) throw this.#late(path, this.#deadlineMs, error);
+      throw this.#explain(error);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Resolves when the daemon's process has ended. @throws as `status`. */
@@ -112,14 +262,7 @@ export class ControlClient {
   ): Promise<{ status: number; text: string }> {
     const abort = AbortSignal.timeout(deadlineMs);
     try {
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const call = request(
-          { socketPath: controlPath(this.#runDir), method, path, signal: abort, agent: false },
-          resolve,
-        );
-        call.once("error", reject);
-        call.end(body === undefined ? undefined : JSON.stringify(body));
-      });
+      const response = await this.#open(method, path, body, abort);
       const text = await textOf(response, path === "/v1/stop");
       abort.throwIfAborted();
       return { status: response.statusCode ?? 0, text };
@@ -127,6 +270,22 @@ export class ControlClient {
       if (abort.aborted) throw this.#late(path, deadlineMs, error);
       throw this.#explain(error);
     }
+  }
+
+  async #open(
+    method: string,
+    path: string,
+    body: object | undefined,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    return await new Promise<IncomingMessage>((resolve, reject) => {
+      const call = request(
+        { socketPath: controlPath(this.#runDir), method, path, signal, agent: false },
+        resolve,
+      );
+      call.once("error", reject);
+      call.end(body === undefined ? undefined : JSON.stringify(body));
+    });
   }
 
   #late(path: string, deadlineMs: number, cause: unknown): TsweaveError {

@@ -7,10 +7,27 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { asTsweaveError, type Log, messageOf, TsweaveError } from "../../mesh/index.ts";
-import { type ControlBackend, READS, type Read, type Replies, SCHEMA } from "./api.ts";
-import { keyChangeOf, leaveOf, peersOf, readBody, removalOf } from "./bodies.ts";
+import { type ControlBackend, SCHEMA } from "./api.ts";
+import {
+  adoptionOf,
+  attachOf,
+  detachOf,
+  exposeOf,
+  keyChangeOf,
+  leaveOf,
+  logChangeOf,
+  lookupOf,
+  peerOf,
+  peersOf,
+  readBody,
+  removalOf,
+  serviceOf,
+} from "./bodies.ts";
 import { listenOn } from "./control-socket.ts";
 import { errorToBody } from "./error-body.ts";
+import { streamEvents } from "./event-stream.ts";
+import { networkOf, networkRemovalOf } from "./network-bodies.ts";
+import { readAt } from "./reads.ts";
 
 const REQUEST_DEADLINE_MS = 5000;
 const CONNECTIONS_MAX = 128;
@@ -70,6 +87,9 @@ async function answer(
   farewells: Set<Socket>,
 ): Promise<void> {
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  if (request.method === "GET" && path === "/v1/events") {
+    return streamEvents(backend.events(), request, response);
+  }
   if (request.method === "GET") return reply(response, read(backend, path));
   if (request.method !== "POST") throw notFound(path);
   const body = await readBody(request);
@@ -98,27 +118,44 @@ const CHANGES: Readonly<
     namedAtLaunch: await backend.forget(peersOf(body)),
   }),
   "/v1/rmpeer": (backend: ControlBackend, body: unknown) => backend.rmpeer(removalOf(body)),
+  "/v1/adopt": (backend: ControlBackend, body: unknown) => backend.adopt(adoptionOf(body)),
   "/v1/leave": (backend: ControlBackend, body: unknown) => backend.leave(leaveOf(body)),
+  "/v1/dns/lookup": async (backend: ControlBackend, body: unknown) =>
+    backend.dnsLookup(lookupOf(body)),
+  "/v1/dns/add": (backend: ControlBackend, body: unknown) => backend.dnsAdd(serviceOf(body)),
+  "/v1/dns/remove": (backend: ControlBackend, body: unknown) => backend.dnsRemove(serviceOf(body)),
+  "/v1/attach": (backend: ControlBackend, body: unknown) => backend.attach(attachOf(body)),
+  "/v1/detach": async (backend: ControlBackend, body: unknown) => ({
+    detached: await backend.detach(detachOf(body)),
+  }),
+  "/v1/locate": async (backend: ControlBackend, body: unknown) => ({
+    path: await backend.locate(detachOf(body).target),
+  }),
+  "/v1/expose": (backend: ControlBackend, body: unknown) => backend.expose(exposeOf(body)),
+  "/v1/hide": async (backend: ControlBackend, body: unknown) => ({
+    detached: await backend.hide(exposeOf(body).network),
+  }),
+  "/v1/networks/create": (backend: ControlBackend, body: unknown) =>
+    backend.createNetwork(networkOf(body)),
+  "/v1/networks/remove": (backend: ControlBackend, body: unknown) =>
+    backend.removeNetwork(networkRemovalOf(body)),
+  "/v1/ask": async (backend: ControlBackend, body: unknown) => ({
+    answers: await backend.ask(peerOf(body)),
+  }),
+  "/v1/log": async (backend: ControlBackend, body: unknown) =>
+    backend.setLogLevel(logChangeOf(body)),
   "/v1/keys": (backend: ControlBackend, body: unknown) => backend.changeKeys(keyChangeOf(body)),
 });
 
 function read(backend: ControlBackend, path: string): object {
-  if (path === "/v1/status") return backend.status();
-  if (path === "/v1/keys") return backend.keys();
-  const name = READS.find((candidate) => path === `/v1/status/${candidate}`);
-  if (name === undefined) throw notFound(path);
-  return READERS[name](backend);
+  if (path === "/v1/namespaces") return { namespaces: backend.namespaces() };
+  if (path === "/v1/log") return backend.log();
+  if (path === "/v1/host") return backend.host();
+  if (path === "/v1/ps") return { endpoints: backend.ps() };
+  const fields = path === "/v1/keys" ? backend.keys() : readAt(backend, path);
+  if (fields === undefined) throw notFound(path);
+  return fields;
 }
-
-const READERS: { readonly [Name in Read]: (backend: ControlBackend) => Replies[Name] } = {
-  peers: (backend) => ({ peers: backend.peers() }),
-  connections: (backend) => ({ connections: backend.connections() }),
-  targets: (backend) => ({ targets: backend.targets() }),
-  networks: (backend) => ({ networks: backend.networks() }),
-  endpoints: (backend) => ({ endpoints: backend.endpoints() }),
-  ipam: (backend) => backend.ipam(),
-  dns: (backend) => backend.dns(),
-};
 
 function reply(response: ServerResponse, fields: object): void {
   const body = `${JSON.stringify({ schema: SCHEMA, ...fields })}\n`;

@@ -1,8 +1,8 @@
 /** The first screen of `status`: one line a part, one line a peer, one line a problem. */
-import type { HealthProblem, PeerRow, Status } from "../control/api.ts";
+import type { ConnectionRow, HealthProblem, PeerRow, Status } from "../control/api.ts";
 import { count, duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style } from "./style.ts";
-import { table } from "./table.ts";
+import { type Cell, table } from "./table.ts";
 import { toned } from "./tables.ts";
 
 /** Peers shown before the rest is left to `status peers`. */
@@ -13,6 +13,7 @@ export function statusScreen(
   status: Status,
   peers: readonly PeerRow[],
   style: Style = plain,
+  connections: readonly ConnectionRow[] = [],
 ): string {
   const problems = status.health.problems;
   const health = status.health.ok
@@ -28,9 +29,10 @@ export function statusScreen(
     `dns      ${dnsLine(status)}`,
     `docker   ${dockerLine(status)}`,
     `kernel   ${kernelLine(status)}`,
+    `web      ${status.web.url ?? "not served"}`,
     "",
   ];
-  return `${lines.join("\n")}\n${peerTable(peers, style)}${healthLines(problems, style)}`;
+  return `${lines.join("\n")}\n${peerTable(peers, connections, style)}${healthLines(problems, style)}`;
 }
 
 function meshLine({ mesh }: Status): string {
@@ -80,17 +82,33 @@ function kernelLine({ kernel }: Status): string {
   return `${state}  ${last}`;
 }
 
-function peerTable(peers: readonly PeerRow[], style: Style): string {
-  const shown = peers.slice(0, PEERS_SHOWN_MAX);
-  const rows = shown.map((peer) => [
-    peer.self ? `${peer.name} (self)` : peer.name,
-    peer.address,
-    toned(peer.state),
-    milliseconds(peer.rttMs),
-  ]);
-  const more = peers.length - shown.length;
+function peerTable(
+  peers: readonly PeerRow[],
+  connections: readonly ConnectionRow[],
+  style: Style,
+): string {
+  const links = new Map(connections.map((link) => [link.id, link]));
+  const rows = peers.slice(0, PEERS_SHOWN_MAX).map((peer) => {
+    const link = links.get(peer.id);
+    return [
+      peer.self ? `${peer.name} (self)` : peer.name,
+      link?.address ?? peer.address,
+      toned(peer.state),
+      milliseconds(peer.rttMs),
+      pathCell(link),
+      link === undefined ? "" : duration(link.sinceSeconds),
+    ];
+  });
+  const more = peers.length - rows.length;
   const rest = more > 0 ? `and ${more} more, see 'tsweave status peers'\n` : "";
-  return table(["PEER", "ADDRESS", "STATE", "RTT"], rows, style) + rest;
+  return table(["PEER", "ADDRESS", "STATE", "RTT", "PATH", "SINCE"], rows, style) + rest;
+}
+
+/** Whether the peer answers this host itself, and why not. */
+function pathCell(link: ConnectionRow | undefined): Cell {
+  if (link === undefined || link.direct === null) return { text: "" };
+  if (link.direct) return { text: "direct", tone: "good" };
+  return { text: `via others (${link.fault ?? "silent"})`, tone: "bad" };
 }
 
 function healthLines(problems: readonly HealthProblem[], style: Style): string {

@@ -1,5 +1,5 @@
 /** The tables below `status` as people read them: one pure function for each JSON reply. */
-import type { ConnectionRow, KeysReply, Read, Replies } from "../control/api.ts";
+import type { ConnectionRow, KeysReply, LogReply, Read, Replies } from "../control/api.ts";
 import { duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style, type Tone } from "./style.ts";
 import { type Cell, table } from "./table.ts";
@@ -56,7 +56,7 @@ const RENDERERS: {
     ),
   networks: ({ networks }, style) =>
     table(
-      ["NETWORK", "SUBNET", "VNI", "MTU", "INTERNAL", "ENDPOINTS"],
+      ["NETWORK", "SUBNET", "VNI", "MTU", "INTERNAL", "ENDPOINTS", "PRESENT ON", "CONFLICTS"],
       networks.map((network) => [
         network.name,
         network.subnet,
@@ -64,6 +64,8 @@ const RENDERERS: {
         String(network.mtu),
         network.internal ? "yes" : "no",
         String(network.endpoints),
+        network.present.join(","),
+        { text: network.conflicts.join("; "), tone: "bad" },
       ]),
       style,
     ),
@@ -115,6 +117,12 @@ export function keysTable({ encrypted, keys }: KeysReply, style: Style = plain):
     keys.map(({ id, sends, peers }) => [id, sends ? "send, accept" : "accept", String(peers)]),
     style,
   );
+}
+
+/** What is logged, one line a part, and where to. */
+export function levelsTable({ level, parts, file }: LogReply, style: Style = plain): string {
+  const rows = [["all others", level], ...parts.map((row) => [row.part, row.level])];
+  return `log ${file ?? "on standard output"}\n\n${table(["PART", "LEVEL"], rows, style)}`;
 }
 
 /** A state word in the colour of its meaning. */

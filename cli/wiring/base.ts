@@ -5,14 +5,9 @@
  */
 import { isIP } from "node:net";
 import { checkInitCount } from "../../ipalloc/index.ts";
-import {
-  type Clock,
-  type HostPort,
-  type Log,
-  type Random,
-  TsweaveError,
-} from "../../mesh/index.ts";
+import { type Clock, type HostPort, type Random, TsweaveError } from "../../mesh/index.ts";
 import { processClock } from "../../mesh/io/clock.ts";
+import type { LeveledLog } from "../../mesh/io/log.ts";
 import { cryptoRandom } from "../../mesh/io/random.ts";
 import { checkHost, createEngine, readUnderlay, subnetOverlaps } from "../../overlay/index.ts";
 import { chooseAdvertise, isOwnAddress, resolvePeers } from "../advertise.ts";
@@ -24,7 +19,7 @@ export interface Base {
   readonly config: LaunchConfig;
   readonly clock: Clock;
   readonly random: Random;
-  readonly log: Log;
+  readonly log: LeveledLog;
   readonly stops: Stops;
   /** The address that peers are to prefer. */
   readonly advertise: HostPort;
@@ -37,7 +32,7 @@ export interface Base {
 }
 
 /** Looks at the host and settles addresses. Nothing is changed yet. */
-export async function prepare(config: LaunchConfig, log: Log, stops: Stops): Promise<Base> {
+export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stops): Promise<Base> {
   const clock = processClock();
   const [problem] = [
     ...(await checkHost({ vxlanPort: config.vxlanPort })),

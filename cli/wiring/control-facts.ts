@@ -2,42 +2,83 @@
  * What the control API reads, put together from the parts of the daemon. Pure reads: every answer
  * comes from memory, whatever Docker, the kernel or the mesh are doing.
  */
-import type { DnsService } from "../../dns/index.ts";
+import { isIPv6 } from "node:net";
+import type { DnsService, OutsideServices } from "../../dns/index.ts";
 import type { ForgetResult, IpAlloc, LeaveResult } from "../../ipalloc/index.ts";
 import { addressesOf, type Clock, type HostPort, type Member } from "../../mesh/index.ts";
-import type { Reconciler } from "../../overlay/index.ts";
+import type { LogLevels } from "../../mesh/io/log.ts";
+import {
+  type Attach,
+  type AttachedEndpoint,
+  type AttachWish,
+  type CharterBook,
+  type ExposeWish,
+  netnsName,
+  type Reconciler,
+} from "../../overlay/index.ts";
 import type { LaunchConfig } from "../config.ts";
 import type {
+  AdoptionReply,
+  AdoptionWish,
+  AttachmentRow,
   ConnectionRow,
   ControlBackend,
+  DetachWish,
   EndpointRow,
   HealthProblem,
+  HostFacts,
   KeyChange,
   KeysReply,
   LeaveMesh,
+  LogChange,
+  LogReply,
+  LookupQuestion,
+  LookupReply,
+  NamespaceRow,
   NetworkRow,
+  PeerAnswer,
   PeerRow,
   RemovePeers,
   Replies,
+  ServiceChange,
   Status,
   TargetRow,
 } from "../control/api.ts";
+import type { NetworkChange, NetworkWish, RemoveNetwork } from "../control/network-api.ts";
+import type { EventSource } from "../events/event-log.ts";
 import { formatHostPort } from "../peer-address.ts";
 import { VERSION } from "../version.ts";
+import { adopted, keeperOf } from "./adoption.ts";
+import { attachmentRows } from "./attachment-rows.ts";
 import { leaveMesh, removePeers } from "./departures.ts";
 import type { DockerSide } from "./docker.ts";
+import { askPeers, changeLevel, hostFacts, logReply } from "./host-facts.ts";
 import type { OpenMesh } from "./mesh.ts";
+import {
+  createNetwork,
+  type NetworksOptions,
+  networkProblems,
+  networkRows,
+  removeNetwork,
+} from "./networks.ts";
 import { problemsOf } from "./problems.ts";
+import { addService, removeService } from "./services.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
 export interface FactsPorts {
   readonly mesh: OpenMesh;
   readonly rows: SharedRows;
+  readonly charters: CharterBook;
   readonly alloc: IpAlloc;
   readonly reconciler: Reconciler;
   readonly dns: DnsService;
+  readonly outside: OutsideServices;
   readonly clock: Clock;
   readonly docker: DockerSide | undefined;
+  readonly attach: Attach;
+  readonly events: EventSource;
+  /** `file` is null where the log is no file. */
+  readonly logging: { readonly levels: LogLevels; readonly file: string | null };
 }
 
 export interface FactsOptions {
@@ -46,6 +87,7 @@ export interface FactsOptions {
   /** Peers named at launch, literal addresses. */
   readonly peers: readonly HostPort[];
   readonly stop: () => void;
+  readonly underlayMtuBytes: number;
 }
 
 const CONNECTION_STATES = {
@@ -59,6 +101,8 @@ export class ControlFacts implements ControlBackend {
   readonly #ports: FactsPorts;
   readonly #options: FactsOptions;
   readonly #startedMs: number;
+  /** Set once the web listener is there. */
+  webUrl: string | null = null;
 
   constructor(ports: FactsPorts, options: FactsOptions) {
     this.#ports = ports;
@@ -86,6 +130,7 @@ export class ControlFacts implements ControlBackend {
       dns: this.#dnsStatus(),
       docker: this.#docker(),
       kernel: this.#kernel(),
+      web: { url: this.webUrl },
     };
   };
 
@@ -126,22 +171,14 @@ export class ControlFacts implements ControlBackend {
       attempts,
     }));
 
-  readonly networks = (): readonly NetworkRow[] => {
-    const endpoints = [...this.#ports.rows.endpointRows()];
-    return this.#ports.rows.networkList().map(({ name, row }) => ({
-      name,
-      vni: row.vni,
-      subnet: row.subnet,
-      mtu: row.mtuBytes,
-      internal: row.internal,
-      endpoints: endpoints.filter((endpoint) => endpoint.row.network === name).length,
-    }));
-  };
+  readonly networks = (): readonly NetworkRow[] => networkRows(this.#ports, this.#options.config);
 
   readonly endpoints = (): readonly EndpointRow[] => {
-    const { rows, mesh, reconciler } = this.#ports;
+    const { rows, mesh, reconciler, attach } = this.#ports;
     const members = new Map(this.#members().map((member) => [member.id, member]));
     const unplugged = new Set(reconciler.status().unplugged);
+    // Of these the attach machinery itself says what is wrong.
+    for (const { id } of attach.list()) unplugged.delete(id);
     const found: EndpointRow[] = [];
     for (const { origin, key, row } of rows.endpointRows()) {
       const [name = "", ...aliases] = rows.names.get(origin, key)?.names ?? [];
@@ -192,6 +229,18 @@ export class ControlFacts implements ControlBackend {
     return { domain: this.#options.config.dnsDomain, records };
   };
 
+  readonly dnsLookup = (question: LookupQuestion): LookupReply => ({
+    answers: this.#ports.dns.lookup(question),
+  });
+
+  readonly dnsAdd = async (change: ServiceChange): Promise<{ added: readonly string[] }> => ({
+    added: await addService(this.#ports, this.#options.config.dnsDomain, change),
+  });
+
+  readonly dnsRemove = async (change: ServiceChange): Promise<{ removed: readonly string[] }> => ({
+    removed: await removeService(this.#ports, this.#options.config.dnsDomain, change),
+  });
+
   readonly connect = async (peers: readonly HostPort[]): Promise<void> => {
     this.#ports.mesh.node.join(peers);
     await this.#ports.mesh.contacts.add(peers);
@@ -208,15 +257,67 @@ export class ControlFacts implements ControlBackend {
   readonly rmpeer = async (wish: RemovePeers): Promise<ForgetResult> =>
     await removePeers(this.#ports, wish);
 
+  readonly adopt = async (wish: AdoptionWish): Promise<AdoptionReply> =>
+    await adopted(this.#ports, wish, this.endpoints);
+
   readonly leave = async (wish: LeaveMesh): Promise<LeaveResult> =>
     await leaveMesh(this.#ports, wish);
+
+  readonly createNetwork = async (wish: NetworkWish): Promise<NetworkChange> =>
+    await createNetwork(this.#ports, this.#networkOptions(), wish);
+
+  readonly removeNetwork = async (wish: RemoveNetwork): Promise<NetworkChange> =>
+    await removeNetwork(this.#ports, this.#networkOptions(), wish);
 
   readonly keys = (): KeysReply => this.#ports.mesh.keys.list();
 
   readonly changeKeys = async (change: KeyChange): Promise<KeysReply> =>
     await this.#ports.mesh.keys.change(change);
 
+  readonly ps = (): readonly AttachmentRow[] => attachmentRows(this.#ports);
+
+  readonly attach = async (wish: AttachWish): Promise<AttachedEndpoint> =>
+    await this.#ports.attach.attach(wish);
+
+  readonly detach = async (wish: DetachWish): Promise<readonly AttachedEndpoint[]> =>
+    await this.#ports.attach.detach(wish.target, wish.network);
+
+  readonly namespaces = (): readonly NamespaceRow[] => {
+    const { docker, attach } = this.#ports;
+    const networks = [...(docker?.docker.networks() ?? []), ...attach.networks()];
+    return networks.map((one) => ({ network: one.name, namespace: netnsName(one) }));
+  };
+
+  readonly locate = async (word: string): Promise<string> => {
+    const own = this.namespaces().find(({ network }) => network === word);
+    return own === undefined
+      ? await this.#ports.attach.locate(word)
+      : `/run/netns/${own.namespace}`;
+  };
+
+  readonly expose = async (wish: ExposeWish): Promise<AttachedEndpoint> =>
+    await this.#ports.attach.expose(wish);
+
+  readonly hide = async (network: string | undefined): Promise<readonly AttachedEndpoint[]> =>
+    await this.#ports.attach.hide(network);
+
+  readonly host = (): HostFacts => hostFacts(this.#ports, this.#options, this.namespaces());
+
+  readonly ask = async (word: string | undefined): Promise<readonly PeerAnswer[]> =>
+    await askPeers(this.#ports, word);
+
+  readonly log = (): LogReply => logReply(this.#ports.logging);
+
+  readonly setLogLevel = (change: LogChange): LogReply => changeLevel(this.#ports.logging, change);
+
+  readonly events = (): EventSource => this.#ports.events;
+
   readonly stop = (): void => this.#options.stop();
+
+  #networkOptions(): NetworksOptions {
+    const { config, advertise } = this.#options;
+    return { ...config, underlay: isIPv6(advertise.host) ? 6 : 4 };
+  }
 
   #ageSeconds(sinceMs: number): number {
     return Math.floor((this.#ports.clock.nowMs() - sinceMs) / 1000);
@@ -227,7 +328,7 @@ export class ControlFacts implements ControlBackend {
   }
 
   #problems(): HealthProblem[] {
-    const { mesh, alloc, reconciler, dns, docker } = this.#ports;
+    const { mesh, alloc, reconciler, dns, docker, attach } = this.#ports;
     const { network, ipallocRange } = this.#options.config;
     return problemsOf({
       cloned: mesh.node.tables.cloned,
@@ -238,10 +339,13 @@ export class ControlFacts implements ControlBackend {
       members: this.#members(),
       ports: { gossip: this.#options.config.port, vxlan: this.#options.config.vxlanPort },
       addresses: alloc.problems(),
+      networks: networkProblems(this.#ports),
       kernel: reconciler.status(),
       dns: dns.status(),
       docker: docker?.docker.status(),
       endpoints: this.endpoints(),
+      keeper: keeperOf(alloc, this.#members()),
+      attachments: attach.problems(),
       defaultNetwork: {
         name: network,
         subnet: ipallocRange,

@@ -6,7 +6,14 @@
  * is given up.
  */
 import type { ForgetResult, IpAlloc, LeaveResult, RosterMember } from "../../ipalloc/index.ts";
-import { formatHostPort, type HostPort, messageOf, TsweaveError } from "../../mesh/index.ts";
+import {
+  asTsweaveError,
+  formatHostPort,
+  type HostPort,
+  messageOf,
+  TsweaveError,
+} from "../../mesh/index.ts";
+import type { Attach } from "../../overlay/index.ts";
 import type { LeaveMesh, RemovePeers } from "../control/api.ts";
 import type { DockerSide } from "./docker.ts";
 import type { OpenMesh } from "./mesh.ts";
@@ -15,6 +22,7 @@ export interface DeparturePorts {
   readonly mesh: OpenMesh;
   readonly alloc: IpAlloc;
   readonly docker: DockerSide | undefined;
+  readonly attach: Attach;
 }
 
 /** Removes peers for good, and stops trying their addresses once they are out. */
@@ -37,7 +45,7 @@ export async function removePeers(
 
 /** Hands ranges on and leaves; with `networks` Docker forgets its tsweave networks first. */
 export async function leaveMesh(
-  { alloc, docker }: DeparturePorts,
+  { alloc, docker, attach }: DeparturePorts,
   { force, networks }: LeaveMesh,
 ): Promise<LeaveResult> {
   const running = docker?.docker.endpoints().length ?? 0;
@@ -46,8 +54,38 @@ export async function leaveMesh(
       hint: "remove them (see 'tsweave status endpoints'), or use --force",
     });
   }
-  if (networks === true && docker !== undefined) await removeNetworks(docker, force);
+  const attached = attach.list();
+  if (attached.length > 0 && !force) {
+    const [first] = attached;
+    const text = `${attached.length} endpoints are attached here, such as ${first?.target}`;
+    throw new TsweaveError("BAD_REQUEST", text, {
+      hint: "detach them (see 'tsweave ps'), or use --force",
+    });
+  }
+  for (const { kind, target } of attached) {
+    await (kind === "host" ? attach.hide() : attach.detach(target)).catch((error: unknown) => {
+      if (asTsweaveError(error).code !== "NOT_FOUND") throw error;
+    });
+  }
+  if (networks === true && docker !== undefined)
+    return await leaveWithNetworks(docker, alloc, force);
   return await alloc.leave({ force });
+}
+
+/** The mesh keeps its networks; a host that could not leave has them again. */
+async function leaveWithNetworks(
+  docker: DockerSide,
+  alloc: IpAlloc,
+  force: boolean,
+): Promise<LeaveResult> {
+  docker.maker.pause(true);
+  try {
+    await removeNetworks(docker, force);
+    return await alloc.leave({ force });
+  } catch (error) {
+    docker.maker.pause(false);
+    throw error;
+  }
 }
 
 async function removeNetworks({ docker, engine }: DockerSide, force: boolean): Promise<void> {
@@ -64,13 +102,16 @@ async function removeNetworks({ docker, engine }: DockerSide, force: boolean): P
   }
 }
 
-/** The one peer that a name, the beginning of an id or an address stands for. */
-function peerNamed(
+/**
+ * The one peer that a name, the beginning of an id or an address stands for.
+ * @throws TsweaveError NOT_FOUND
+ */
+export function peerNamed(
   word: string,
-  members: readonly RosterMember[],
+  members: readonly Pick<RosterMember, "peer" | "name">[],
   places: ReadonlyMap<string, HostPort>,
 ): string {
-  const isMeant = ({ peer, name }: RosterMember): boolean => {
+  const isMeant = ({ peer, name }: Pick<RosterMember, "peer" | "name">): boolean => {
     const place = places.get(peer);
     const isPlace = place !== undefined && [place.host, formatHostPort(place)].includes(word);
     return name === word || isPlace || (/^[0-9a-f]{4,32}$/.test(word) && peer.startsWith(word));

@@ -9,11 +9,13 @@ import { isSandbox } from "../../dns/index.ts";
 import { type Clock, type Log, messageOf, type Random, TsweaveError } from "../../mesh/index.ts";
 import {
   type AddressBook,
+  type CharterBook,
   createEngine,
   type Datapath,
   Docker,
   type DockerEngine,
   type Ledger,
+  NetworkMaker,
   type NetworkPlan,
   type Publisher,
   type SandboxDns,
@@ -31,10 +33,18 @@ export interface DockerSideOptions {
 export interface DockerSide {
   readonly docker: Docker;
   readonly engine: DockerEngine;
+  /** Keeps the engine's networks as the mesh has them, once the default network is there. */
+  readonly maker: NetworkMaker;
   /** Makes the default network on the engine unless it is there. @throws TsweaveError */
   readonly ensureNetwork: () => Promise<void>;
   /** The engine's version as it last told, null before. */
   readonly version: () => string | null;
+}
+
+/** What uses a network, by name and subnet: names for people. */
+export interface NetworkUsers {
+  readonly here: (name: string, subnet: string) => readonly string[];
+  readonly elsewhere: (name: string, subnet: string) => readonly string[];
 }
 
 interface DockerSidePorts {
@@ -44,6 +54,8 @@ interface DockerSidePorts {
   readonly publisher: Publisher;
   readonly dns: SandboxDns;
   readonly plan: NetworkPlan;
+  readonly charters: CharterBook;
+  readonly users: NetworkUsers;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -60,20 +72,36 @@ export async function openDocker(
   const { clock, stops } = ports;
   const log = ports.log.child({ part: "docker" });
   const engine = createEngine(options.dockerSocket, clock, log);
-  const docker = new Docker(
-    { ...ports, log, engine, sandboxes: { exists: isSandbox } },
+  const { users } = ports;
+  const maker: NetworkMaker = new NetworkMaker(
+    {
+      book: ports.charters,
+      engine,
+      clock,
+      log,
+      usersHere: (id) => docker.usersOf(id, users.here),
+      usersElsewhere: users.elsewhere,
+      replan: () => docker.replan(),
+    },
+    { driver: "tsweave", defaultName: options.network },
+  );
+  const docker: Docker = new Docker(
+    { ...ports, log, engine, sandboxes: { exists: isSandbox }, register: maker },
     { defaultNetwork: { name: options.network, subnet: options.subnet } },
   );
   await docker.start();
   stops.add("docker", () => docker.stop());
   const plugin = await servePlugin(options.pluginDir, docker, log);
   stops.add("plugin", () => plugin.close());
+  stops.add("networks", () => maker.stop());
   const told = followVersion(engine, ports);
   return {
     docker,
     engine,
+    maker,
     ensureNetwork: async () => {
       await ensureNetwork(engine, options);
+      maker.start();
       told.version ??= await engine.version();
     },
     version: () => told.version,

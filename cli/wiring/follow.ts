@@ -1,7 +1,8 @@
 /** Tables and verdicts move kernel, names and addresses: the wires between the parts. */
 import type { DnsService } from "../../dns/index.ts";
 import type { IpAlloc } from "../../ipalloc/index.ts";
-import type { Reconciler } from "../../overlay/index.ts";
+import type { CharterBook, Reconciler } from "../../overlay/index.ts";
+import type { Sides } from "./attach.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
@@ -23,7 +24,11 @@ export function follow(
     void reconciler.applyRemote(touched.flatMap((typed) => (typed ? [typed.row] : [])));
   });
   rows.names.onChange(names);
-  rows.networks.onChange(subnets);
+  rows.networks.onChange(() => {
+    subnets();
+    names();
+    reconciler.request("networks of the mesh");
+  });
   presence.onChange = () => {
     names();
     reconciler.request("presence");
@@ -31,4 +36,19 @@ export function follow(
   node.membership.onEvent(() => alloc.membershipChanged());
   names();
   subnets();
+}
+
+/** Every host writes a row for a new network, at about the same time. */
+const ROWS_SETTLE_MS = 200;
+
+/** Decisions on networks, and whether anybody still uses one, move this engine's networks. */
+export function followNetworks(
+  { node }: OpenMesh,
+  rows: SharedRows,
+  charters: CharterBook,
+  sides: Sides,
+): void {
+  charters.onChange = () => sides.docker?.maker.request();
+  rows.networks.onChange(() => sides.docker?.maker.request(ROWS_SETTLE_MS));
+  node.membership.onEvent(() => charters.membershipChanged());
 }

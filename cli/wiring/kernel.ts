@@ -1,22 +1,26 @@
 /** The reconciler on this host's kernel, fed from the ledger and the tables. */
-import { LinuxKernel, Reconciler } from "../../overlay/index.ts";
+import { type HealedNetwork, LinuxKernel, Reconciler } from "../../overlay/index.ts";
+import type { Sides } from "./attach.ts";
 import type { Base } from "./base.ts";
-import type { DockerSide } from "./docker.ts";
 import { keepUntilProved } from "./keep.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
-/** `sides.docker` is read at each pass: it comes into being after the reconciler. */
+/** `sides` is read at each pass: they come into being after the reconciler. */
 export function openReconciler(
   { config, clock, log, stops, advertise }: Base,
   { node, self }: OpenMesh,
   rows: SharedRows,
-  sides: { readonly docker?: DockerSide },
+  sides: Sides,
+  healed: (network: HealedNetwork) => void,
 ): Reconciler {
   const part = log.child({ part: "kernel" });
   const kernel = new LinuxKernel({ log: part });
   stops.add("monitors", () => kernel.close());
-  const locals = () => sides.docker?.docker.endpoints() ?? [];
+  const locals = () => [
+    ...(sides.docker?.docker.endpoints() ?? []),
+    ...(sides.attach?.endpoints() ?? []),
+  ];
   const keep = keepUntilProved(
     {
       clock,
@@ -28,8 +32,8 @@ export function openReconciler(
     },
     { vtep: advertise.host },
   );
-  return new Reconciler({ kernel, clock, log: part }, () => ({
-    networks: sides.docker?.docker.networks() ?? [],
+  return new Reconciler({ kernel, clock, log: part, healed }, () => ({
+    networks: [...(sides.docker?.docker.networks() ?? []), ...(sides.attach?.networks() ?? [])],
     locals: locals(),
     remotes: rows.remotes(),
     options: { vxlanPort: config.vxlanPort, self: { peer: self, vtep: advertise.host } },

@@ -1,11 +1,19 @@
 /**
- * What the mesh decides for a network by its name: VNI, MTU, and that a name has one subnet.
+ * What the mesh decides for a network: its VNI and MTU.
  *
- * Law: the same name gets the same VNI on every host without asking: what the tables already say
- * stands, else the name's hash.
+ * Law: the same name and subnet get the same VNI on every host without asking: what the tables say
+ * stands, clashes settled, else the hash of both. The default network has one subnet.
  */
 import { TsweaveError } from "../../mesh/index.ts";
-import { chooseVni, DEFAULT_VNI, type NetworkPlan, overlayMtu } from "../../overlay/index.ts";
+import {
+  chooseVni,
+  DEFAULT_NETWORK,
+  DEFAULT_VNI,
+  type NetworkPlan,
+  networkLabel,
+  overlayMtu,
+  settleVnis,
+} from "../../overlay/index.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
 export interface PlanOptions {
@@ -20,9 +28,19 @@ export interface PlanOptions {
 }
 
 export function networkPlan(rows: () => SharedRows, options: PlanOptions): NetworkPlan {
+  const { defaultNetwork } = options;
+  const label = (name: string, subnet: string): string =>
+    name === defaultNetwork ? DEFAULT_NETWORK : networkLabel(name, subnet);
+  const claims = settledClaims(rows, label);
+  const vniOf = (name: string, subnet: string): number => {
+    if (name === defaultNetwork) return DEFAULT_VNI;
+    const { settled, taken } = claims();
+    const wanted = label(name, subnet);
+    return settled.get(wanted) ?? chooseVni(wanted, taken);
+  };
   return {
     place: ({ name, subnet, underlayMtuBytes }) => {
-      const known = rows().networkByName(name);
+      const known = name === defaultNetwork ? rows().networkByName(name) : undefined;
       if (known !== undefined && known.subnet !== subnet) {
         throw new TsweaveError(
           "POOL_CONFLICT",
@@ -30,16 +48,35 @@ export function networkPlan(rows: () => SharedRows, options: PlanOptions): Netwo
           { hint: `create it with --subnet ${known.subnet}, or choose another name` },
         );
       }
-      const taken = new Set(
-        rows()
-          .networkList()
-          .map(({ row }) => row.vni),
-      );
-      const isDefault = name === options.defaultNetwork;
-      const vni = known?.vni ?? (isDefault ? DEFAULT_VNI : chooseVni(name, taken));
       const underlay = underlayMtuBytes > 0 ? underlayMtuBytes : options.underlayMtuBytes;
       const chosen = underlayMtuBytes > 0 ? undefined : options.mtuBytes;
-      return { vni, mtuBytes: chosen ?? overlayMtu(underlay, options.underlay) };
+      const mtuBytes = chosen ?? overlayMtu(underlay, options.underlay);
+      return { vni: vniOf(name, subnet), mtuBytes };
     },
+  };
+}
+
+/** The numbers that the tables say, clashes settled; worked out anew when a row has changed. */
+function settledClaims(
+  rows: () => SharedRows,
+  label: (name: string, subnet: string) => string,
+): () => { readonly settled: ReadonlyMap<string, number>; readonly taken: ReadonlySet<number> } {
+  let known: ReturnType<ReturnType<typeof settledClaims>> | undefined;
+  let following = false;
+  return () => {
+    if (!following) {
+      following = true;
+      rows().networks.onChange(() => {
+        known = undefined;
+      });
+    }
+    if (known !== undefined) return known;
+    const claims = rows()
+      .networkRows()
+      .map(({ key, row }) => ({ name: label(key, row.subnet), vni: row.vni }));
+    const settled = settleVnis(claims);
+    const taken = new Set([...claims.map(({ vni }) => vni), ...settled.values()]);
+    known = { settled, taken };
+    return known;
   };
 }

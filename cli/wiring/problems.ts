@@ -5,6 +5,7 @@ import type { DockerStatus, ReconcileStatus } from "../../overlay/index.ts";
 import type { EndpointRow, HealthProblem } from "../control/api.ts";
 import { replacedPeers } from "./heirs.ts";
 import { type PathPorts, pathProblems } from "./path-problems.ts";
+import { cureOf, type Keeper, twiceRows } from "./twice.ts";
 
 export interface Observations {
   readonly cloned: boolean;
@@ -19,12 +20,17 @@ export interface Observations {
   readonly strangers: readonly Stranger[];
   /** The password given at launch was removed from the key ring. */
   readonly outdatedPassword: boolean;
-  readonly addresses: readonly HealthProblem[];
+  readonly addresses: readonly (HealthProblem & { readonly ip?: string })[];
+  /** Networks that differ from what the mesh has. */
+  readonly networks: readonly HealthProblem[];
   readonly kernel: ReconcileStatus;
   readonly dns: DnsStatus;
   /** Undefined with --no-docker. */
   readonly docker: DockerStatus | undefined;
   readonly endpoints: readonly EndpointRow[];
+  /** Who keeps an address that several have. */
+  readonly keeper?: Keeper;
+  readonly attachments: readonly HealthProblem[];
   /** What launch makes on the engine, and whether it is there. */
   readonly defaultNetwork: {
     readonly name: string;
@@ -45,10 +51,13 @@ export function problemsOf(seen: Observations): HealthProblem[] {
     ...password(seen.outdatedPassword),
     ...silentPeers(seen.members),
     ...pathProblems(seen.members, seen.ports, seen.nowMs),
-    ...seen.addresses,
-    ...duplicates(seen.endpoints),
+    ...addresses(seen),
+    ...seen.networks,
+    ...twice(seen),
+    ...macsTwice(seen.endpoints),
     ...kernel(seen.kernel),
     ...unplugged(seen.endpoints),
+    ...seen.attachments,
     ...engine(seen.docker),
     ...network(seen),
     ...resolvers(seen.dns),
@@ -125,25 +134,39 @@ function unplugged(endpoints: readonly EndpointRow[]): HealthProblem[] {
   });
 }
 
-/** Two containers with one address: only from outside, such as --ip on both sides of a cut. */
-function duplicates(endpoints: readonly EndpointRow[]): HealthProblem[] {
-  const here = endpoints.filter(({ local, state }) => local || state === "alive");
-  const kinds = [
-    { key: "ip", code: "ADDRESS_TWICE", next: "remove one and start it without --ip" },
-    { key: "mac", code: "MAC_TWICE", next: "remove one and start it without --mac-address" },
-  ] as const;
-  return kinds.flatMap(({ key, code, next }) => {
-    const first = new Map<string, EndpointRow>();
-    const pairs: { one: EndpointRow; two: EndpointRow }[] = [];
-    for (const two of here) {
-      const one = first.get(`${two.network} ${two[key]}`);
-      if (one === undefined) first.set(`${two.network} ${two[key]}`, two);
-      else pairs.push({ one, two });
-    }
-    return several(code, pairs, ({ one, two }) => {
-      const who = [one, two].map(({ name, peer }) => `${name} on ${peer}`).join(" and ");
-      return { text: `${who} have one ${key === "ip" ? "address" : "MAC"} ${two[key]}`, next };
-    });
+/** What ipalloc says of an address in use here, with the name of the container. */
+function addresses({ addresses: found, endpoints }: Observations): HealthProblem[] {
+  const here = new Map(endpoints.filter(({ local }) => local).map((row) => [row.ip, row]));
+  return found.map(({ code, text, next, ip }) => {
+    const row = ip === undefined ? undefined : here.get(ip);
+    if (row === undefined || code !== "ADDRESS_CONFLICT") return { code, text, next };
+    const name = row.name === "" ? row.id.slice(0, 12) : row.name;
+    return { code, text: `container ${name}: ${text}`, next: `docker restart ${name}` };
+  });
+}
+
+/** Two containers with one address. */
+function twice({ endpoints, keeper = () => undefined }: Observations): HealthProblem[] {
+  return several("ADDRESS_TWICE", twiceRows(endpoints, keeper), (row) => {
+    const { container, peer, ip, keeper: kept } = row;
+    const who = `${kept.container} on ${kept.peer} and ${container} on ${peer}`;
+    return { text: `${who} have one address ${ip}`, next: cureOf(row) };
+  });
+}
+
+/** The same for MACs, which follow from addresses unless somebody chose them. */
+function macsTwice(endpoints: readonly EndpointRow[]): HealthProblem[] {
+  const first = new Map<string, EndpointRow>();
+  const pairs: { one: EndpointRow; two: EndpointRow }[] = [];
+  for (const two of endpoints.filter(({ local, state }) => local || state === "alive")) {
+    const one = first.get(`${two.network} ${two.mac}`);
+    if (one === undefined) first.set(`${two.network} ${two.mac}`, two);
+    else if (one.ip !== two.ip) pairs.push({ one, two });
+  }
+  return several("MAC_TWICE", pairs, ({ one, two }) => {
+    const who = [one, two].map(({ name, peer }) => `${name} on ${peer}`).join(" and ");
+    const next = "remove one and start it without --mac-address";
+    return { text: `${who} have one MAC ${two.mac}`, next };
   });
 }
 

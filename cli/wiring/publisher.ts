@@ -20,8 +20,7 @@ export function tablePublisher(tables: Tables, vtep: string): Publisher {
       tables.remove("names", id);
       tables.remove("endpoints", id);
     },
-    names: (id, network, ip, names) =>
-      tables.put("names", id, namesToWire({ network, ip, names: [...names] })),
+    names: (id, row) => tables.put("names", id, namesToWire(row)),
     announce: async (deadlineMs) => await tables.announce(deadlineMs),
   };
 }

@@ -4,17 +4,23 @@
  *
  * Law: a Leave during that wait ends it: nothing is attached to a sandbox that was given up.
  */
-import { type DnsService, waitForSandbox } from "../../dns/index.ts";
+import { type DnsService, restoreSandbox, waitForSandbox } from "../../dns/index.ts";
 import { type Clock, TIMES } from "../../mesh/index.ts";
 import type { SandboxDns } from "../../overlay/index.ts";
 
-/** With `enabled` false (--no-dns) every sandbox stays on Docker's resolver. */
+/**
+ * With `enabled` false (--no-dns) every sandbox stays on Docker's resolver, and goes back to it
+ * where a former life, killed, has left its redirect.
+ */
 export function sandboxDns(dns: DnsService, clock: Clock, enabled: boolean): SandboxDns {
   /** BOUNDED: endpoints of this host between Join and Leave. */
   const wanted = new Map<string, object>();
   return {
     attach: async ({ key, endpointId, network, internal, links, waitFor }) => {
-      if (!enabled) return;
+      if (!enabled) {
+        if (!waitFor) await restoreSandbox(key);
+        return;
+      }
       const ticket = {};
       wanted.set(endpointId, ticket);
       if (waitFor) await waitForSandbox(key, TIMES.sandboxWaitMs, clock);

@@ -22,6 +22,7 @@ import {
   type NetworkRow,
   namesFromWire,
   networkFromWire,
+  networkLabel,
   type RemoteEndpoint,
 } from "../../overlay/index.ts";
 import type { Heirs } from "./heirs.ts";
@@ -57,6 +58,7 @@ export class SharedRows {
     const members = new Map(this.#members().map((member) => [member.id, member]));
     for (const { origin, key, row } of this.endpoints.rows()) {
       if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
+      if (!this.#isShared(origin, row.network)) continue;
       const vtep = vtepFrom(members.get(origin), row.vtep);
       found.push({ id: key, peer: origin, ...row, vtep });
     }
@@ -77,30 +79,64 @@ export class SharedRows {
     }
   }
 
-  /** Names that may be answered now. */
+  /** Names that may be answered now; in doubt those of peers that do not answer just now. */
   nameRecords(): NameRecord[] {
     const found: NameRecord[] = [];
+    const suspects = this.#members().filter(({ state }) => state === "suspect");
+    const isSuspect = new Set(suspects.map(({ id }) => id));
+    const counts = new Map<PeerId, boolean>([[this.#self, true]]);
     for (const { origin, key, row } of this.names.rows()) {
-      if (origin !== this.#self && !this.heirs.namesCount(origin)) continue;
-      found.push({ endpointId: key, peer: origin, ...row });
+      const isHere = counts.get(origin) ?? this.heirs.namesCount(origin);
+      counts.set(origin, isHere);
+      if (!isHere || !this.#isShared(origin, row.network)) continue;
+      const { network, ip, names, ports, isUnhealthy } = row;
+      const isDoubtful = isUnhealthy || isSuspect.has(origin);
+      found.push({ network, names, ip, peer: origin, endpointId: key, ports, isDoubtful });
     }
     return found;
   }
 
-  /** Networks by name. The lowest peer id's row stands when peers disagree. */
-  networkByName(name: string): NetworkRow | undefined {
-    return this.#networksInOrder().find(({ key }) => key === name)?.row;
-  }
-
-  /** Each known network once. */
-  networkList(): { name: string; row: NetworkRow }[] {
-    const seen = new Map<string, NetworkRow>();
-    for (const { key, row } of this.#networksInOrder()) if (!seen.has(key)) seen.set(key, row);
-    return [...seen].map(([name, row]) => ({ name, row }));
-  }
-
-  #networksInOrder(): { origin: PeerId; key: string; row: NetworkRow }[] {
+  /** Which network each peer has under each name, the lowest peer id first. */
+  networkRows(): { origin: PeerId; key: string; row: NetworkRow }[] {
     return [...this.networks.rows()].sort((a, b) => (a.origin < b.origin ? -1 : 1));
+  }
+
+  /** A network by name. The lowest peer id's row stands when peers disagree. */
+  networkByName(name: string): NetworkRow | undefined {
+    return this.networkRows().find(({ key }) => key === name)?.row;
+  }
+
+  /** Each known network once: one name may have two, made on both sides of a cut. */
+  networkList(): { name: string; row: NetworkRow; origins: PeerId[] }[] {
+    const seen = new Map<string, { name: string; row: NetworkRow; origins: PeerId[] }>();
+    for (const { origin, key: name, row } of this.networkRows()) {
+      const label = networkLabel(name, row.subnet);
+      const known = seen.get(label) ?? { name, row, origins: [] };
+      known.origins.push(origin);
+      seen.set(label, known);
+    }
+    return [...seen.values()];
+  }
+
+  /** Endpoints on a network, by name and subnet; in doubt an endpoint counts. */
+  endpointsOn(
+    name: string,
+    subnet: string,
+  ): { readonly origin: PeerId; readonly key: string; readonly row: EndpointRow }[] {
+    return [...this.endpointRows()].filter(
+      ({ origin, row }) => row.network === name && this.#isOn(origin, name, subnet),
+    );
+  }
+
+  /** Whether what a peer calls `name` is the network with this subnet, as far as it is known. */
+  #isOn(origin: PeerId, name: string, subnet: string): boolean {
+    return (this.networks.get(origin, name)?.subnet ?? subnet) === subnet;
+  }
+
+  /** False for rows of a network that only shares its name with this host's. */
+  #isShared(origin: PeerId, name: string): boolean {
+    const own = this.networks.get(this.#self, name);
+    return own === undefined || this.#isOn(origin, name, own.subnet);
   }
 }
 

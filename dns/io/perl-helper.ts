@@ -7,14 +7,16 @@
  * a host without it, or on a processor whose sendmsg number is not listed, the Node helper serves.
  */
 import { access, constants } from "node:fs/promises";
+import { UDP_BUFFER_BYTES } from "./protocol.ts";
 
 /** System call number of sendmsg by Node's name of the processor. */
 const SENDMSG: Readonly<Record<string, number>> = { x64: 46, arm64: 211, riscv64: 211 };
 const PERL = "/usr/bin/perl";
 
 /**
- * Core Perl without modules. Node's IPC channel carries JSON lines; a handle rides as SCM_RIGHTS
- * (cmsg(3), unix(7)) on the first byte of its line, announced as NODE_HANDLE.
+ * Core Perl without modules. The buffer is set by SO_RCVBUFFORCE, which root may. Node's IPC
+ * channel carries JSON lines; a handle rides as SCM_RIGHTS (cmsg(3), unix(7)) on the first byte of
+ * its line, announced as NODE_HANDLE.
  */
 const PROGRAM = `
 use strict; use warnings;
@@ -43,6 +45,7 @@ sub opened {
   my $at = pack('S n C4 x8', 2, 0, split(/\\./, $address));
   bind($socket, $at) or fail('COMMAND_FAILED', "bind $address: $!");
   listen($socket, 511) or fail('COMMAND_FAILED', "listen: $!") if $type == 1;
+  setsockopt($socket, 1, 33, pack('l', ${UDP_BUFFER_BYTES})) if $type == 2;
   my (undef, $port) = unpack('S n', getsockname($socket));
   return ($socket, $port);
 }

@@ -7,6 +7,9 @@
 export const ROLES = ["udp", "tcp", "upstream"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Receive buffer of a UDP socket: two thousand questions at once, 0.8 KiB each in the kernel. */
+export const UDP_BUFFER_BYTES = 2 * 1024 * 1024;
+
 /** From the helper. `socket` comes with a handle; `bound` follows the last of them. */
 export type HelperMessage =
   | { readonly type: "socket"; readonly role: Role }

@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { createServer, type Server } from "node:net";
-import { type HelperFailure, type HelperMessage, ROLES } from "./protocol.ts";
+import { type HelperFailure, type HelperMessage, ROLES, UDP_BUFFER_BYTES } from "./protocol.ts";
 import { type HookPorts, hookRules, toolEnvironment } from "./rules.ts";
 
 const RESOLVER = "127.0.0.11";
@@ -64,7 +64,8 @@ async function openSockets(): Promise<Sockets> {
 
 function bound(address: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket("udp4");
+    // As much of it as the host's net.core.rmem_max lets a program without system calls have.
+    const socket = createSocket({ type: "udp4", recvBufferSize: UDP_BUFFER_BYTES });
     socket.once("error", reject);
     socket.bind({ address, port: 0, exclusive: true }, () => resolve(socket));
   });

@@ -119,6 +119,10 @@ class SwimCore implements EngineCore {
     this.#net.send(...words);
   }
 
+  sendAll(...words: Parameters<SwimNet["sendAll"]>): void {
+    this.#net.sendAll(...words);
+  }
+
   decode(_from: HostPort, bytes: Uint8Array): Packet {
     return decodePacket(bytes);
   }

@@ -98,6 +98,10 @@ export class SwimNet extends EventEmitter implements Sender {
     this.#sendPackets(to, encodePackets(this.#header(target), messages, prefix));
   }
 
+  sendAll(to: readonly HostPort[], messages: readonly Uint8Array[]): void {
+    for (const address of to) this.send(address, null, messages);
+  }
+
   /** Hands the package one message of `peer`'s packet, if it is one that it awaits. */
   deliver(message: Message, peer: PeerId, from: HostPort): void {
     this.#asker = { peer, from };

@@ -4,6 +4,7 @@
  * Law: an address from the wire is never looked up as a name and never a group or wildcard, so
  * nobody can aim this peer's probes at a multicast group.
  */
+import { isIPv4 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { TsweaveError } from "../errors.ts";
 import type { HostPort, WireValue } from "../ports.ts";
@@ -18,9 +19,17 @@ const HOST_LENGTH_MAX = 45;
 /** The canonical form of a unicast IP literal, or undefined. */
 export function canonicalHost(host: string): string | undefined {
   if (host.length > HOST_LENGTH_MAX || host.includes("%")) return undefined;
-  if (!ipaddr.IPv4.isValidFourPartDecimal(host) && !ipaddr.IPv6.isValid(host)) return undefined;
+  if (isIPv4(host)) return isUnicast(host) ? host : undefined;
+  if (!ipaddr.IPv6.isValid(host)) return undefined;
   const address = ipaddr.process(host);
   return REFUSED_RANGES.has(address.range()) ? undefined : address.toString();
+}
+
+/** Of a dotted quad as `isIPv4` takes it: no leading zeros, so there is one spelling. */
+function isUnicast(host: string): boolean {
+  const first = Number.parseInt(host, 10);
+  const isGroup = first >= 224 && first < 240;
+  return first > 0 && !isGroup && host !== "255.255.255.255";
 }
 
 /** A unicast IP address. @throws TsweaveError BAD_MESSAGE */

@@ -143,7 +143,10 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
     this.#loops = new Loops(clock, log);
     this.#subscribers = new Subscribers(log);
     const own = () => this.#core.self();
-    const sender: Sender = { send: (...words) => this.#core.send(...words) };
+    const sender: Sender = {
+      send: (...words) => this.#core.send(...words),
+      sendAll: (...words) => this.#core.sendAll(...words),
+    };
     const introductions = make.introductions ?? UNLIMITED;
     this.#exchange = new Exchange(now, own, this.#roster, sender, introductions);
     this.#core = make.core({
@@ -158,7 +161,12 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
     });
     this.#intake = this.#makeIntake();
     const core = this.#core;
-    if (core.carry !== undefined) this.carry = (rider) => core.carry?.(rider);
+    if (core.carry !== undefined) {
+      this.carry = (rider) => {
+        this.#exchange.rider = rider;
+        core.carry?.(rider);
+      };
+    }
   }
 
   async start(): Promise<void> {

@@ -8,8 +8,9 @@
 import { LIMITS } from "../limits.ts";
 import type { HostPort, PeerId } from "../ports.ts";
 import { addressesOf, addressKey } from "./address.ts";
+import type { StateRider } from "./membership.ts";
 import { encodeMessage, type Message } from "./packet.ts";
-import type { PeerRecord } from "./record.ts";
+import { compareLives, lifeOf, type PeerRecord } from "./record.ts";
 import type { Roster } from "./roster.ts";
 import { isInBuckets } from "./view-hash.ts";
 
@@ -21,6 +22,8 @@ export interface Sender {
     messages: readonly Uint8Array[],
     prefix?: readonly Uint8Array[],
   ): void;
+  /** The same to whoever is at each of these addresses. */
+  sendAll(to: readonly HostPort[], messages: readonly Uint8Array[]): void;
 }
 
 /** Lets one thing a key through, then nothing for `gapMs`. */
@@ -76,6 +79,8 @@ export class Exchange {
   readonly #self: () => PeerRecord;
   readonly #roster: Roster;
   readonly #net: Sender;
+  /** Of the layer above, where the engine carries it. */
+  rider: StateRider | undefined;
 
   /** `introductions` bounds those where the engine's gossip reaches the others anyway. */
   constructor(
@@ -95,7 +100,9 @@ export class Exchange {
 
   hello(want: boolean): Message {
     const record = this.#self();
-    return { type: "hello", record, digest: this.#roster.digest(record), want };
+    const state = this.rider?.hash();
+    const digest = this.#roster.digest(record);
+    return { type: "hello", record, digest, want, ...(state && { state }) };
   }
 
   /** Whether another's view equals this one, as far as the digest, or its first part, tells. */
@@ -122,10 +129,10 @@ export class Exchange {
 
   /** Presents this peer to peers it has just learned of. */
   introduce(records: readonly PeerRecord[]): void {
-    for (const { meta } of records) {
-      if (!this.#introductions.take(this.#now())) return;
-      for (const address of addressesOf(meta)) this.send(address, meta.id, [this.hello(false)]);
-    }
+    const met = records.filter(() => this.#introductions.take(this.#now()));
+    const addresses = met.flatMap(({ meta }) => addressesOf(meta));
+    if (addresses.length > 0) this.#net.sendAll(addresses, [encodeMessage(this.hello(false))]);
+    for (const { meta } of met) this.rider?.told(meta.id);
   }
 
   /**
@@ -133,13 +140,34 @@ export class Exchange {
    * other's list. When too many were sent lately, only a hello.
    */
   sendList(to: HostPort, target: PeerId, want: boolean, mask?: number): void {
+    this.#sendRecords(to, target, want, mask, () => true);
+  }
+
+  /** As `sendList`, in answer to the other's: without the records that its packet has shown. */
+  answerList(to: HostPort, target: PeerId, shown: readonly PeerRecord[], mask?: number): void {
+    const known = new Map(shown.map((record) => [record.meta.id, record]));
+    this.#sendRecords(to, target, false, mask, (record) => {
+      const other = known.get(record.meta.id);
+      return other === undefined || !isSame(record, other);
+    });
+  }
+
+  #sendRecords(
+    to: HostPort,
+    target: PeerId,
+    want: boolean,
+    mask: number | undefined,
+    isWanted: (record: PeerRecord) => boolean,
+  ): void {
+    const records = [this.#self(), ...this.#roster.records()]
+      .filter((record) => mask === undefined || isInBuckets(record.meta.id, mask))
+      .filter(isWanted);
+    if (records.length === 0 && !want) return;
     if (!this.#lists.take(this.#now())) {
       this.send(to, target, [this.hello(false)]);
       return;
     }
-    const updates = [this.#self(), ...this.#roster.records()]
-      .filter((record) => mask === undefined || isInBuckets(record.meta.id, mask))
-      .map((record) => encodeMessage({ type: "update", record }));
+    const updates = records.map((record) => encodeMessage({ type: "update", record }));
     const list: Message = { type: "list", want, ...(mask === undefined ? {} : { mask }) };
     this.#net.send(to, target, updates, [encodeMessage(list)]);
   }
@@ -147,4 +175,10 @@ export class Exchange {
   send(to: HostPort, target: PeerId | null, messages: readonly Message[]): void {
     this.#net.send(to, target, messages.map(encodeMessage));
   }
+}
+
+/** Whether two records say the same of a peer's life and state. */
+function isSame(a: PeerRecord, b: PeerRecord): boolean {
+  const isOneLife = compareLives(lifeOf(a), lifeOf(b)) === 0;
+  return isOneLife && a.state === b.state && a.refutation === b.refutation;
 }

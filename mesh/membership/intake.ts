@@ -69,7 +69,7 @@ export class Intake {
     const answers = this.#takeRecords(header, messages);
     for (const message of messages) this.#engine.deliver(message, header.sender, from);
     answers.push(...this.#statusAnswers(from, header));
-    for (const message of messages) answers.push(...this.#answer(message, from, header));
+    for (const message of messages) answers.push(...this.#answer(message, messages, from, header));
     if (answers.length > 0) this.#parts.exchange.send(from, header.sender, answers);
   }
 
@@ -207,14 +207,17 @@ export class Intake {
     return isKnown ? [{ type: "update", record }] : [exchange.hello(true)];
   }
 
-  #answer(message: Message, from: HostPort, header: Header): Message[] {
+  /** To a hello or a list, one of the packet's `messages`, that wants an answer. */
+  #answer(message: Message, messages: readonly Message[], from: HostPort, header: Header) {
     const { exchange } = this.#parts;
     const wants = (message.type === "hello" || message.type === "list") && message.want;
     if (!wants) return [];
     if (message.type === "hello" && exchange.agrees(message.digest)) return [exchange.hello(false)];
-    if (this.#allows(message.type, header.sender)) {
-      const mask = message.type === "list" ? message.mask : undefined;
-      exchange.sendList(from, header.sender, message.type === "hello", mask);
+    if (!this.#allows(message.type, header.sender)) return [];
+    if (message.type === "hello") exchange.sendList(from, header.sender, true);
+    else {
+      const shown = messages.flatMap((other) => (other.type === "update" ? [other.record] : []));
+      exchange.answerList(from, header.sender, shown, message.mask);
     }
     return [];
   }

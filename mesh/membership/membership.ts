@@ -84,13 +84,17 @@ export interface MembershipProblem {
 }
 
 /**
- * What the layer above says of its state on every probe and every answer to one. An engine carries
- * the first STATE_RIDER_BYTES of it, as it is at that moment.
+ * What the layer above says of its state, as it is at that moment: the first STATE_RIDER_BYTES on
+ * every probe and every answer to one, the whole on each hello.
  */
 export interface StateRider {
   readonly hash: () => Uint8Array;
-  /** A live member showed its own. */
+  /** A live member showed the beginning of its own. */
   readonly heard: (peer: PeerId, hash: Uint8Array) => void;
+  /** A member introduced itself with the whole of its own. */
+  readonly met: (peer: PeerId, hash: Uint8Array) => void;
+  /** A member just learned of is shown this peer's state: it will find whether they differ. */
+  readonly told: (peer: PeerId) => void;
 }
 
 /** A wrong comparison is repaired by the layer above; probes are to stay small. */

@@ -60,6 +60,8 @@ export type Message =
       readonly record: PeerRecord;
       readonly digest: Uint8Array;
       readonly want: boolean;
+      /** The whole hash of the layer above, where the engine carries one. */
+      readonly state?: Uint8Array;
     }
   /**
    * Marks the packet's updates as part of a list of the buckets in `mask`; with `want` it asks for
@@ -90,11 +92,19 @@ export const BUCKETS = 32;
 const BUCKET_HASH_BYTES = 4;
 const ALL_BUCKETS = 0xffff_ffff;
 const DIGEST_BYTES = 8;
+const STATE_BYTES = 8;
 const LENGTH_BYTES = 2;
+
+/** BOUNDED: the records that are held elsewhere. One that many are told of is encoded once. */
+const updates = new WeakMap<PeerRecord, Uint8Array>();
 
 /** One message as it stands in a packet, without its length prefix. */
 export function encodeMessage(message: Message): Uint8Array {
-  return encodeWire([KINDS[message.type], ...fieldsOf(message)]);
+  if (message.type !== "update") return encodeWire([KINDS[message.type], ...fieldsOf(message)]);
+  const { record } = message;
+  const bytes = updates.get(record) ?? encodeWire([KINDS.update, wireRecord(record)]);
+  updates.set(record, bytes);
+  return bytes;
 }
 
 function fieldsOf(message: Message): readonly WireValue[] {
@@ -108,7 +118,12 @@ function fieldsOf(message: Message): readonly WireValue[] {
     case "update":
       return [wireRecord(message.record)];
     case "hello":
-      return [wireRecord(message.record), message.digest, message.want];
+      return [
+        wireRecord(message.record),
+        message.digest,
+        message.want,
+        ...(message.state === undefined ? [] : [message.state]),
+      ];
     case "list":
       return message.mask === undefined ? [message.want] : [message.want, message.mask];
     case "accuse":
@@ -249,12 +264,7 @@ function readMessage(value: WireValue): Message | undefined {
     case KINDS.update:
       return { type: "update", record: readRecord(fields[1], "update") };
     case KINDS.hello:
-      return {
-        type: "hello",
-        record: readRecord(fields[1], "hello"),
-        digest: readBytes(fields[2], "hello.digest", DIGEST_BYTES, DIGEST_BYTES),
-        want: readBoolean(fields[3], "hello.want"),
-      };
+      return readHello(fields);
     case KINDS.list: {
       const list = { type: "list", want: readBoolean(fields[1], "list.want") } as const;
       if (fields.length < 3) return list;
@@ -269,6 +279,17 @@ function readMessage(value: WireValue): Message | undefined {
     default:
       return undefined;
   }
+}
+
+function readHello(fields: readonly WireValue[]): Message {
+  const hello = {
+    type: "hello",
+    record: readRecord(fields[1], "hello"),
+    digest: readBytes(fields[2], "hello.digest", DIGEST_BYTES, DIGEST_BYTES),
+    want: readBoolean(fields[3], "hello.want"),
+  } as const;
+  if (fields.length < 5) return hello;
+  return { ...hello, state: readBytes(fields[4], "hello.state", STATE_BYTES, STATE_BYTES) };
 }
 
 function readAccusation(fields: readonly WireValue[]): Message {

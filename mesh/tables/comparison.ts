@@ -15,6 +15,8 @@ const BURST = 2;
 const PAUSE_MS = 250;
 /** News reaches everyone within this; a hash that still differs then, differs. */
 const SETTLE_MS = 50;
+/** A peer met shows its state within this, or was shown this one's, where hellos carry states. */
+const MEET_MS = 20;
 /** Where more wait, the hashes on probes and the periodic digest find what differs. */
 const WAITING_MAX = 64;
 
@@ -36,6 +38,9 @@ export class Comparisons {
   #filledMs: number;
   #cancelNext: Cancel | undefined;
   #cancelHints: Cancel | undefined;
+  /** BOUNDED: WAITING_MAX peers just met, of whose state nothing is known yet. */
+  readonly #met = new Set<PeerId>();
+  #cancelMet: Cancel | undefined;
 
   constructor(ports: ComparisonPorts, replica: Replica) {
     this.#ports = ports;
@@ -46,20 +51,34 @@ export class Comparisons {
   stop(): void {
     this.#cancelNext?.();
     this.#cancelHints?.();
+    this.#cancelMet?.();
     this.#cancelNext = undefined;
     this.#cancelHints = undefined;
+    this.#cancelMet = undefined;
+    this.#met.clear();
     this.#waiting.clear();
     this.#hints.clear();
   }
 
   /** A peer's state is to be compared with this one's: at once, unless many are. */
   with(peer: PeerId): void {
+    this.#met.delete(peer);
     if (this.#waiting.size < WAITING_MAX) this.#waiting.add(peer);
     if (this.#cancelNext === undefined) this.#work();
   }
 
+  /** As `with`, unless the peer shows its state in a moment, or was shown this one's. */
+  soon(peer: PeerId): void {
+    if (this.#met.size < WAITING_MAX) this.#met.add(peer);
+    this.#cancelMet ??= this.#ports.clock.timer("met", MEET_MS, () => {
+      this.#cancelMet = undefined;
+      for (const each of [...this.#met]) this.with(each);
+    });
+  }
+
   /** Nothing is to be compared with a peer: it is gone, or was just found equal. */
   drop(peer: PeerId): void {
+    this.#met.delete(peer);
     this.#waiting.delete(peer);
     this.#hints.delete(peer);
   }

@@ -4,12 +4,13 @@
  *
  * Law: any two peers that can talk converge; at most one exchange a peer is under way, and a few
  * in all: a mesh that forms brings the same rows along many ways, so who had to wait is compared
- * with again first.
+ * with again first. Of those that bring much, one at a time.
  */
 import { messageOf } from "../errors.ts";
 import { LIMITS, TIMES } from "../limits.ts";
 import type { Cancel, Clock, Log, PeerId, WireValue } from "../ports.ts";
 import { readArray, readBoolean, readBytes, readInteger } from "../wire/read.ts";
+import { Bulk } from "./bulk.ts";
 import {
   type Delta,
   deltaFromWire,
@@ -59,6 +60,7 @@ export class DigestExchange {
   readonly #underWay = new Set<PeerId>();
   /** BOUNDED: WAITING_MAX peers that differ, with this peer's state when that was seen. */
   readonly #waiting = new Map<PeerId, Uint8Array>();
+  readonly #bulk: Bulk;
   readonly #cancels: Cancel[] = [];
   #running = 0;
   #cancelNext: Cancel | undefined;
@@ -68,6 +70,7 @@ export class DigestExchange {
     this.#ports = ports;
     this.#replica = replica;
     this.#into = into;
+    this.#bulk = new Bulk(ports.clock, () => this.#next());
   }
 
   start(): void {
@@ -81,6 +84,7 @@ export class DigestExchange {
   stop(): void {
     this.#started = false;
     this.#waiting.clear();
+    this.#bulk.stop();
     this.#cancelNext?.();
     for (const cancel of this.#cancels.splice(0)) cancel();
   }
@@ -90,7 +94,11 @@ export class DigestExchange {
     if (!this.#started || this.#underWay.has(peer) || peer === this.#replica.self) return;
     if (this.#underWay.size >= EXCHANGES_MAX) return;
     if (this.#running < AT_ONCE) this.#begin(peer);
-    else if (this.#waiting.size < WAITING_MAX) this.#waiting.set(peer, this.#replica.digest());
+    else this.#wait(peer);
+  }
+
+  #wait(peer: PeerId): void {
+    if (this.#waiting.size < WAITING_MAX) this.#waiting.set(peer, this.#replica.digest());
   }
 
   #begin(peer: PeerId): void {
@@ -127,6 +135,7 @@ export class DigestExchange {
   #next(): void {
     this.#cancelNext?.();
     this.#cancelNext = undefined;
+    if (this.#bulk.isUnderWay) return;
     const own = this.#replica.digest();
     const some = [...this.#waiting].slice(0, AT_ONCE - this.#running);
     for (const [peer, state] of some) {
@@ -144,7 +153,7 @@ export class DigestExchange {
     let more = true;
     for (let round = 0; more && this.#started && round < ROUNDS_MAX; round += 1) {
       const ownSeq = replica.ownSeq;
-      const question = [replica.buckets(), replica.digest()];
+      const question = [replica.buckets(), replica.digest(), replica.changes];
       const answer = await rpc.call(peer, "digest", question, TIMES.streamDeadlineMs);
       const [maskItem, vector] = readArray(answer, "digest answer", 2, 16);
       const mask = readInteger(maskItem, "digest mask", 0, ALL_BUCKETS);
@@ -152,7 +161,17 @@ export class DigestExchange {
       if (inMask(mask, replica.self)) this.#learnOwn(peer, theirs);
       else this.#into.learn(peer, ownSeq);
       if (mask === 0) return;
-      more = await this.#swap(peer, mask, theirs);
+      const isLarge = this.#bulk.isLarge(replica.missing(theirs));
+      if (isLarge && this.#bulk.isUnderWay) {
+        this.#wait(peer);
+        return;
+      }
+      if (isLarge) this.#bulk.begin(peer);
+      try {
+        more = await this.#swap(peer, mask, theirs);
+      } finally {
+        if (isLarge) this.#bulk.end(peer);
+      }
     }
   }
 
@@ -172,15 +191,23 @@ export class DigestExchange {
     return offer.more || (readBoolean(moreItem, "sync more") && fetched.length > 0);
   }
 
-  #serveDigest(from: PeerId, body: WireValue): WireValue {
-    const [bucketsItem, digestItem] = readArray(body, "digest", 2, 8);
+  async #serveDigest(from: PeerId, body: WireValue): Promise<WireValue> {
+    const [bucketsItem, digestItem, changes] = readArray(body, "digest", 2, 8);
     const buckets = readBytes(bucketsItem, "buckets", BUCKET_HASHES_BYTES, BUCKET_HASHES_BYTES);
     const digest = readBytes(digestItem, "state", STATE_HASH_BYTES, STATE_HASH_BYTES);
+    if (changes !== undefined) await this.#takeTurn(from, readInteger(changes, "changes"));
     // It is the other's exchange now; if something is still missing here, hashes will tell.
     this.#waiting.delete(from);
     const mask = this.#replica.differing(buckets, digest);
     if (!inMask(mask, this.#replica.self)) this.#into.learn(from, this.#replica.ownSeq);
     return [mask, vectorToWire(this.#replica.vector(mask))];
+  }
+
+  /** Who will bring much is answered when nobody else does, by what is then still missing. */
+  async #takeTurn(from: PeerId, changes: number): Promise<void> {
+    const isLarge = (): boolean => this.#bulk.isLarge(changes - this.#replica.changes);
+    while (isLarge() && this.#bulk.isUnderWay) await this.#bulk.over();
+    if (this.#started && isLarge()) this.#bulk.begin(from);
   }
 
   #serveSync(from: PeerId, body: WireValue): WireValue {
@@ -191,7 +218,9 @@ export class DigestExchange {
     // Of a bucket that the mask leaves out nothing is known now: it was equal a while ago.
     if (inMask(mask, this.#replica.self)) this.#learnOwn(from, theirs);
     const before = this.#replica.digest();
-    if (this.#into.merge(deltas)) this.with(from);
+    const isBehind = this.#into.merge(deltas);
+    this.#bulk.end(from);
+    if (isBehind) this.with(from);
     else this.#passOn(before);
     const answer = this.#replica.deltasFor(theirs, LIMITS.syncBytesMax, mask);
     return [answer.deltas.map(deltaToWire), answer.more];

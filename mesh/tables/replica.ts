@@ -43,6 +43,25 @@ export class Replica {
     return this.#own.seq;
   }
 
+  /** How many changes are held of all origins. */
+  get changes(): number {
+    let sum = 0;
+    for (const { seq } of this.#logs.values()) sum += seq;
+    return sum;
+  }
+
+  /** How many changes the holder of `theirs` has that are missing here. */
+  missing(theirs: readonly VectorEntry[]): number {
+    let sum = 0;
+    for (const { origin, incarnation, seq } of theirs) {
+      const log = this.#logs.get(origin);
+      const isSame = log?.incarnation === incarnation && !log.hollow;
+      if (log === undefined || log.incarnation < incarnation) sum += seq;
+      else if (isSame) sum += Math.max(0, seq - log.seq);
+    }
+    return sum;
+  }
+
   get ownIncarnation(): number {
     return this.#own.incarnation;
   }

@@ -93,6 +93,10 @@ export class Replicator implements Tables {
     return {
       hash: () => this.#replica.digest(),
       heard: (peer, hash) => this.#comparisons.seen(peer, hash),
+      met: (peer, hash) => {
+        if (this.#isHere(peer) && !this.#isEqual(peer, hash)) this.#comparisons.with(peer);
+      },
+      told: (peer) => this.#comparisons.drop(peer),
     };
   }
 
@@ -187,7 +191,8 @@ export class Replicator implements Tables {
     if (isNews && !member.self) {
       this.#spread.forget(member.id);
       this.#replica.revive(member.id);
-      this.#comparisons.with(member.id);
+      if (this.#ports.carried) this.#comparisons.soon(member.id);
+      else this.#comparisons.with(member.id);
     }
     if (!this.#isHere(member.id)) this.#comparisons.drop(member.id);
     this.#spread.membersChanged();
@@ -247,15 +252,18 @@ export class Replicator implements Tables {
   }
 
   #takeDigest(from: HostPort, { sender, hash, ask }: TablesMessage & { type: "digest" }): void {
-    if (Buffer.compare(hash, this.#replica.digest()) !== 0) {
-      this.#exchange.with(sender);
-      return;
-    }
-    this.#comparisons.drop(sender);
-    this.#spread.learn(sender, this.#replica.ownSeq);
-    const member = this.#peers.get(sender);
-    if (member !== undefined) this.#replica.foundEqual(sender, member.incarnation);
-    if (ask) this.#sendDigest(from, false);
+    if (!this.#isEqual(sender, hash)) this.#exchange.with(sender);
+    else if (ask) this.#sendDigest(from, false);
+  }
+
+  /** Compares a peer's whole state with this one's; what follows if they are equal. */
+  #isEqual(peer: PeerId, hash: Uint8Array): boolean {
+    if (Buffer.compare(hash, this.#replica.digest()) !== 0) return false;
+    this.#comparisons.drop(peer);
+    this.#spread.learn(peer, this.#replica.ownSeq);
+    const member = this.#peers.get(peer);
+    if (member !== undefined) this.#replica.foundEqual(peer, member.incarnation);
+    return true;
   }
 
   #takeRows(from: HostPort, message: Push | Relay): void {

@@ -7,7 +7,15 @@
 import type { Cancel, PeerId, WireValue } from "../ports.ts";
 
 /** Every replicated table, by wire name. The list is the same on all peers of one version. */
-export const TABLES = ["networks", "endpoints", "names", "founding", "ranges", "roster"] as const;
+export const TABLES = [
+  "networks",
+  "endpoints",
+  "names",
+  "founding",
+  "ranges",
+  "roster",
+  "charters",
+] as const;
 export type TableName = (typeof TABLES)[number];
 
 export interface TableRow {

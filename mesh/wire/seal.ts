@@ -19,13 +19,15 @@ import {
   sealFrame,
   sessionKey,
 } from "./seal-frame.ts";
-import { Senders } from "./seal-senders.ts";
+import { type Sender, Senders } from "./seal-senders.ts";
 
 export interface Opened {
   readonly header: SealHeader;
   /** The session as a map key. */
   readonly session: string;
   readonly keyId: string;
+  /** What opened it: the session's key under `keyId`. */
+  readonly key: Uint8Array;
   readonly payload: Uint8Array;
 }
 
@@ -80,6 +82,11 @@ export class Seal {
     return this.isOwn(nameOf(session)) && age > 0 && age <= 65_536;
   }
 
+  /** Whether a datagram with this counter was sent within the last few seconds. */
+  hasJustSent(counter: number): boolean {
+    return counter >= this.freshFloor() && counter < this.#next.datagram;
+  }
+
   get session(): Uint8Array {
     return this.#session;
   }
@@ -113,11 +120,18 @@ export class Seal {
         if (payload === undefined) continue;
         known?.set(name, derived);
         this.counts.opened += 1;
-        return { header, session, keyId: key.id, payload };
+        return { header, session, keyId: key.id, key: derived, payload };
       }
     }
     this.counts.refused += 1;
     return undefined;
+  }
+
+  /** The entry of the session of a datagram that opened; its key is derived once. */
+  sender({ session, keyId, key }: Opened): Sender {
+    const sender = this.senders.entry(session, keyId, this.#clock.nowMs());
+    sender.keys.set(`datagram ${keyId}`, key);
+    return sender;
   }
 
   /** Datagrams of this session from this counter on were sent within the last few seconds. */

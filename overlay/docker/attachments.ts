@@ -21,7 +21,7 @@ import { within } from "./deadline.ts";
 import { Departed } from "./departed.ts";
 import { type Grants, grantKey, isGrantKey } from "./grants.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
-import { type ContainerNames, type ContainerRef, readNames } from "./names.ts";
+import { type ContainerNames, type ContainerRef, namesRow, readNames } from "./names.ts";
 import type { Networks } from "./networks.ts";
 import type { AddressBook, Datapath, Publisher } from "./ports.ts";
 import type { SandboxHooks } from "./sandbox-hooks.ts";
@@ -148,7 +148,7 @@ export class Attachments {
   publish(endpoint: HeldEndpoint, network: HeldNetwork): void {
     const { publisher } = this.#ports;
     publisher.endpoint(localEndpoint(endpoint, network));
-    publisher.names(endpoint.id, network.name, endpoint.ip, endpoint.names);
+    publisher.names(endpoint.id, namesRow(endpoint, network));
   }
 
   async #create(request: CreateEndpoint): Promise<string> {

@@ -23,6 +23,7 @@ import type {
   Datapath,
   DockerEngine,
   NetworkPlan,
+  NetworkRegister,
   Publisher,
   SandboxDns,
   Sandboxes,
@@ -39,6 +40,7 @@ export interface DockerPorts {
   readonly dns: SandboxDns;
   readonly sandboxes: Sandboxes;
   readonly plan: NetworkPlan;
+  readonly register: NetworkRegister;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -113,6 +115,11 @@ export class Docker {
     await this.#watch.flush();
   }
 
+  /** Gives every network the VNI and MTU that the mesh now says. Never rejects. */
+  async replan(): Promise<void> {
+    await this.#networks.replan();
+  }
+
   /** This engine's networks that have their name and VNI: what the kernel should have. */
   networks(): readonly Network[] {
     return this.#ports.ledger.networks().filter((network) => network.name !== "");
@@ -125,6 +132,23 @@ export class Docker {
       const network = ledger.network(endpoint.networkId);
       return network === undefined || network.name === "" ? [] : [localEndpoint(endpoint, network)];
     });
+  }
+
+  /**
+   * What uses a network of this engine by its id, for people: endpoints that are not joined yet,
+   * too, and what `joined` says of the others.
+   */
+  usersOf(
+    id: string,
+    joined: (name: string, subnet: string) => readonly string[],
+  ): readonly string[] {
+    const { ledger } = this.#ports;
+    const network = ledger.network(id);
+    if (network !== undefined && network.name !== "") {
+      const users = joined(network.name, network.subnet);
+      if (users.length > 0) return users;
+    }
+    return ledger.endpointsOf(id).map((endpoint) => endpoint.names[0] ?? endpoint.id.slice(0, 12));
   }
 
   status(): DockerStatus {

@@ -78,6 +78,7 @@ export class EngineSync {
       if (!listed.has(held.id) && this.#isGone(held, missing)) await this.#dropNetwork(held);
     }
     for (const told of listed.values()) counts.adopted += await this.#takeOver(told);
+    for (const told of listed.values()) await this.#releaseOrphans(told, [...listed.values()]);
     await this.#closeUnused(all);
     this.#missingMs = missing;
     this.#inherited = new Set();
@@ -148,7 +149,6 @@ export class EngineSync {
         }
       };
       await Promise.all(Array.from({ length: LIMITS.engineCallsAtOnceMax }, work));
-      await this.#releaseOrphans(held, told);
       return adopted;
     } catch (error) {
       log.warn({ network: told.name, reason: messageOf(error) }, "a network is not followed yet");
@@ -199,26 +199,40 @@ export class EngineSync {
   async #closeUnused(all: readonly DockerNetwork[]): Promise<void> {
     const { pools, networks, log } = this.#ports;
     for (const { subnet, fresh } of pools.all()) {
-      if (fresh || all.some(({ subnets }) => subnets.includes(subnet))) continue;
+      if (fresh) continue;
+      if (all.some(({ driver, subnets }) => driver === DRIVER && subnets.includes(subnet))) {
+        pools.settled(subnet);
+        continue;
+      }
       log.info({ subnet }, "closed a pool that no network uses");
       await networks.close(subnet);
     }
   }
 
-  /** Addresses that were given and never came back, or whose release got lost. */
-  async #releaseOrphans(network: HeldNetwork, told: DockerNetwork): Promise<void> {
+  /**
+   * Addresses that were given and never came back, or whose release got lost. Networks of one
+   * subnet share its addresses, so all of them are asked. Never rejects.
+   */
+  async #releaseOrphans({ id }: DockerNetwork, listed: readonly DockerNetwork[]): Promise<void> {
     const { ledger, addresses, grants, log } = this.#ports;
-    const { subnet } = network;
+    const subnet = ledger.network(id)?.subnet;
+    if (subnet === undefined) return;
+    const sharing = ledger.networks().filter((other) => other.subnet === subnet);
+    const seen = listed.filter((told) => sharing.some((held) => held.id === told.id));
     const used = new Set([
-      ...ledger.endpointsOf(network.id).map((endpoint) => endpoint.ip),
-      ...told.endpoints.map((endpoint) => endpoint.ip),
+      ...sharing.flatMap((held) => ledger.endpointsOf(held.id)).map(({ ip }) => ip),
+      ...seen.flatMap(({ endpoints }) => endpoints).map(({ ip }) => ip),
     ]);
-    for (const { ip, key } of addresses.leases(subnet)) {
-      if (used.has(ip) || !isGrantKey(key)) continue;
-      if (grants.ageMs(subnet, ip) < TIMES.orphanLeaseMs) continue;
-      log.info({ ip, subnet }, "took back an address that no container uses");
-      grants.settled(subnet, ip);
-      await addresses.release(subnet, ip);
+    try {
+      for (const { ip, key } of addresses.leases(subnet)) {
+        if (used.has(ip) || !isGrantKey(key)) continue;
+        if (grants.ageMs(subnet, ip) < TIMES.orphanLeaseMs) continue;
+        log.info({ ip, subnet }, "took back an address that no container uses");
+        grants.settled(subnet, ip);
+        await addresses.release(subnet, ip);
+      }
+    } catch (error) {
+      log.warn({ subnet, reason: messageOf(error) }, "an unused address is not taken back yet");
     }
   }
 }

@@ -1,10 +1,9 @@
 /**
  * Docker's IPAM driver: pools and addresses for the engine, out of this host's own ranges.
  *
- * Laws: a pool that this engine holds is refused when it is asked for again, because the engine
- * would otherwise ask for ever (measured: a thousand times a second) when it dislikes the answer;
- * an address is released however often Docker says so, but never under a container that the engine
- * still lists.
+ * Laws: a pool is given only for a subnet that the user named: an engine that named none and
+ * dislikes the answer asks for ever (measured: a thousand times a second); an address is released
+ * however often Docker says so, but never under a container that the engine still lists.
  */
 import {
   addressWithin,
@@ -77,8 +76,11 @@ export class IpamDriver {
 
   async releasePool(id: string): Promise<object> {
     const { subnet } = parsePoolId(id);
-    this.#ports.pools.settled(subnet.text);
-    await this.#ports.addresses.closePool(subnet.text);
+    const { pools, ledger, addresses } = this.#ports;
+    pools.settled(subnet.text);
+    // DeleteNetwork follows and closes the pool, unless another network has it, too.
+    const isUsed = ledger.networks().some((network) => network.subnet === subnet.text);
+    if (!isUsed) await addresses.closePool(subnet.text);
     return {};
   }
 
@@ -149,9 +151,10 @@ export class IpamDriver {
     const { ledger, addresses, attachments, grants } = this.#ports;
     const lease = addresses.leases(subnet).find((held) => held.ip === ip);
     if (lease === undefined || !isGrantKey(lease.key)) return false;
-    const network = ledger.networks().find((held) => held.subnet === subnet);
-    const holder = network && ledger.endpointsOf(network.id).find((held) => held.ip === ip);
-    if (network === undefined || holder === undefined) {
+    const networks = ledger.networks().filter((held) => held.subnet === subnet);
+    const endpoints = networks.flatMap(({ id }) => ledger.endpointsOf(id));
+    const holder = endpoints.find((held) => held.ip === ip);
+    if (holder === undefined) {
       if (grants.ageMs(subnet, ip) < TIMES.engineInFlightMs) return false;
       await addresses.release(subnet, ip);
       return true;
@@ -170,15 +173,19 @@ export class IpamDriver {
     );
   }
 
-  /** @throws TsweaveError POOL_CONFLICT when this engine holds a pool that shares an address. */
+  /**
+   * Networks of one subnet share its pool; an engine asks again for ever only where no subnet was
+   * given, which is refused. @throws TsweaveError POOL_CONFLICT when this engine holds another pool
+   * that shares an address, or this one is on its way into a network.
+   */
   async #refuseHeld(subnet: Cidr): Promise<void> {
     const { networks, pools } = this.#ports;
-    const holder = networks.overlapping(subnet);
-    if (holder !== undefined) await this.#dropIfGone(holder, subnet);
+    for (const holder of networks.overlapping(subnet)) await this.#dropIfGone(holder, subnet);
     for (const { subnet: text, fresh } of pools.all()) {
       if (!overlaps(parseCidr(text), subnet)) continue;
-      if (fresh || (await this.#usedByEngine(text))) throw conflict(subnet, `a network on ${text}`);
-      await networks.close(text);
+      if (fresh) throw conflict(subnet, `a network on ${text}`);
+      if (!(await this.#usedByEngine(text))) await networks.close(text);
+      else if (text !== subnet.text) throw conflict(subnet, `a network on ${text}`);
     }
     if (pools.count >= LIMITS.networksMax) {
       throw new TsweaveError("BAD_REQUEST", `more than ${LIMITS.networksMax} pools`);
@@ -194,6 +201,7 @@ export class IpamDriver {
         throw conflict(subnet, `${name}, and Docker cannot be asked`, cause);
       },
     );
+    if (told !== undefined && holder.subnet === subnet.text) return;
     if (told !== undefined) throw conflict(subnet, name);
     for (const endpoint of ledger.endpointsOf(holder.id)) await attachments.release(endpoint);
     await networks.drop(holder.id);

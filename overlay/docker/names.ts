@@ -14,6 +14,7 @@ import {
   TIMES,
 } from "../../mesh/index.ts";
 import type { HeldEndpoint, Ledger } from "../ledger.ts";
+import { type NamesRow, parsePort } from "../rows.ts";
 import { within } from "./deadline.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
 import type { DockerEngine, Publisher } from "./ports.ts";
@@ -108,11 +109,26 @@ export class ContainerNames {
       sandboxKey: container.sandboxKey === "" ? held.sandboxKey : container.sandboxKey,
       names: namesOf(container, attachment.names),
       links: attachment.links.slice(0, LIMITS.linksPerEndpointMax),
+      ports: (container.ports ?? [])
+        .filter((port) => parsePort(port) !== undefined)
+        .slice(0, LIMITS.portsPerEndpointMax),
+      isUnhealthy: container.isUnhealthy ?? false,
     };
     if (JSON.stringify(now) !== JSON.stringify(held)) await ledger.putEndpoint(now);
-    publisher.names(endpointId, network.name, now.ip, now.names);
+    publisher.names(endpointId, namesRow(now, network));
     await hooks.ensure(now, network);
   }
+}
+
+/** What the mesh is told of an endpoint's names. */
+export function namesRow(endpoint: HeldEndpoint, network: { readonly name: string }): NamesRow {
+  return {
+    network: network.name,
+    ip: endpoint.ip,
+    names: endpoint.names,
+    ports: (endpoint.ports ?? []).flatMap((text) => parsePort(text) ?? []),
+    isUnhealthy: endpoint.isUnhealthy ?? false,
+  };
 }
 
 /** What to inspect for an entry of a network's list, whose key may be a placeholder. */

@@ -11,7 +11,7 @@ import type { Ledger } from "../ledger.ts";
 import type { Attachments } from "./attachments.ts";
 import { GLOBAL_SPACE, LOCAL_SPACE } from "./ipam-driver.ts";
 import type { Networks } from "./networks.ts";
-import type { AddressBook } from "./ports.ts";
+import type { AddressBook, NetworkRegister } from "./ports.ts";
 import type { CreateEndpoint, CreateNetwork, EndpointRef, IpamData, Join } from "./schema.ts";
 
 /** Interfaces become eth0, eth1, … in the order of joining. */
@@ -22,17 +22,20 @@ export class NetworkDriver {
   readonly #networks: Networks;
   readonly #attachments: Attachments;
   readonly #addresses: AddressBook;
+  readonly #register: NetworkRegister;
 
   constructor(ports: {
     readonly ledger: Ledger;
     readonly networks: Networks;
     readonly attachments: Attachments;
     readonly addresses: AddressBook;
+    readonly register: NetworkRegister;
   }) {
     this.#ledger = ports.ledger;
     this.#networks = ports.networks;
     this.#attachments = ports.attachments;
     this.#addresses = ports.addresses;
+    this.#register = ports.register;
   }
 
   async createNetwork(request: CreateNetwork): Promise<object> {
@@ -53,6 +56,7 @@ export class NetworkDriver {
     const { gateway } = await this.#addresses.openPool(subnet, ...(asked === "" ? [] : [asked]));
     const auxiliary = data.auxiliary.map((address) => address.split("/")[0] ?? "");
     for (const ip of auxiliary) await this.#addresses.reserve(subnet, ip);
+    this.#register.made(request.networkId);
     await this.#networks.hold({
       id: request.networkId,
       name: "",
@@ -74,7 +78,9 @@ export class NetworkDriver {
       const network = this.#ledger.network(networkId);
       if (network !== undefined) await this.#addresses.release(network.subnet, endpoint.ip);
     }
+    const held = this.#ledger.network(networkId);
     await this.#networks.drop(networkId);
+    if (held !== undefined && held.name !== "") await this.#register.removed(held);
     return {};
   }
 

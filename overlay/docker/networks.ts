@@ -51,9 +51,11 @@ export class Networks {
     this.#default = defaultNetwork;
   }
 
-  /** Holds a network; one with the default network's subnet is named at once. */
+  /** Holds a network; the first with the default network's subnet is named at once. */
   async hold(network: HeldNetwork): Promise<HeldNetwork> {
-    const isDefault = network.subnet === this.#default.subnet;
+    const others = this.#ports.ledger.networks().filter(({ id }) => id !== network.id);
+    const isTaken = others.some(({ name }) => name === this.#default.name);
+    const isDefault = network.subnet === this.#default.subnet && !isTaken;
     const name = network.name === "" && isDefault ? this.#default.name : network.name;
     const held = name === "" ? network : this.#placed(network, name);
     await this.#ports.ledger.putNetwork(held);
@@ -124,6 +126,24 @@ export class Networks {
     return renamed;
   }
 
+  /** Places every named network anew: two networks met that had one VNI. Never rejects. */
+  async replan(): Promise<void> {
+    const { ledger, log } = this.#ports;
+    for (const held of ledger.networks()) {
+      if (held.name === "") continue;
+      try {
+        const placed = this.#placed(held, held.name);
+        if (placed.vni === held.vni && placed.mtuBytes === held.mtuBytes) continue;
+        if (ledger.network(held.id) !== held) continue;
+        log.warn({ network: held.name, was: held.vni, vni: placed.vni }, "network has a new VNI");
+        await ledger.putNetwork(placed);
+        this.#announce(placed);
+      } catch (error) {
+        log.debug({ network: held.name, reason: messageOf(error) }, "network stays as it was");
+      }
+    }
+  }
+
   /** Forgets a network and everything of it outside the ledger's endpoints. Idempotent. */
   async drop(id: string): Promise<void> {
     const { ledger, addresses, datapath, publisher } = this.#ports;
@@ -149,10 +169,10 @@ export class Networks {
     await addresses.closePool(subnet);
   }
 
-  /** The held network that shares an address with a subnet. */
-  overlapping(subnet: Cidr): HeldNetwork | undefined {
+  /** The held networks that share an address with a subnet. */
+  overlapping(subnet: Cidr): HeldNetwork[] {
     const networks = this.#ports.ledger.networks();
-    return networks.find((network) => overlaps(parseCidr(network.subnet), subnet));
+    return networks.filter((network) => overlaps(parseCidr(network.subnet), subnet));
   }
 
   /** Publishes and prepares what an earlier life of the daemon held; asks nobody. */

@@ -6,6 +6,7 @@
  */
 import type { Engine, EngineEndpoint, EngineNetwork } from "../../mesh/index.ts";
 import type { LocalEndpoint, Network } from "../model.ts";
+import type { NamesRow } from "../rows.ts";
 
 /** An address of this host in use or on its way into use. */
 export interface HeldAddress {
@@ -71,7 +72,7 @@ export interface Publisher {
   endpoint(endpoint: LocalEndpoint): void;
   /** Removes the endpoint's row and its names. */
   endpointGone(endpointId: string): void;
-  names(endpointId: string, network: string, ip: string, names: readonly string[]): void;
+  names(endpointId: string, row: NamesRow): void;
   /** Resolves when every live peer has the newest rows, or at the deadline. */
   announce(deadlineMs: number): Promise<{ readonly late: readonly string[] }>;
 }
@@ -105,7 +106,7 @@ export interface Sandboxes {
 
 /** What the mesh decides for a network. */
 export interface NetworkPlan {
-  /** @throws TsweaveError POOL_CONFLICT when the mesh knows the name with another subnet. */
+  /** @throws TsweaveError POOL_CONFLICT when the default network has another subnet elsewhere. */
   place(spec: {
     readonly name: string;
     readonly subnet: string;
@@ -114,8 +115,20 @@ export interface NetworkPlan {
   }): { readonly vni: number; readonly mtuBytes: number };
 }
 
+/** What the mesh makes of networks that users make and remove on this engine. */
+export interface NetworkRegister {
+  /** CreateNetwork came, a user's or the mesh's own wish; the name is not told yet. */
+  made(networkId: string): void;
+  /**
+   * DeleteNetwork came. The engine removes the network whatever is answered, and only logs a
+   * refusal. @throws TsweaveError BAD_REQUEST while other hosts use it: it is put back.
+   */
+  removed(network: Network): Promise<void>;
+}
+
 /** What the engine's answer to `GET /networks` holds beyond the shared port. */
 export interface DockerNetwork extends EngineNetwork {
+  readonly labels: Readonly<Record<string, string>>;
   /** `--ip-range`, empty where none was given. */
   readonly ipRange: string;
   /** `--gateway`, empty where none was given. */

@@ -2,8 +2,8 @@
  * Follows the engine: events at once, and a full comparison at the start, after each reconnection
  * and at an interval.
  *
- * Law: events are hints, the comparison is the truth; a rename, which has no driver call, shows in
- * the names at once.
+ * Law: events are hints, the comparison is the truth; a rename or a change of health, which have no
+ * driver call, shows in the names at once.
  */
 import {
   type Cancel,
@@ -146,9 +146,11 @@ export class EngineWatch {
 
   #containerEvent({ action, id, attributes }: EngineEvent): void {
     const { names, log } = this.#ports;
-    if (action === "rename" && names.concerns(id, attributes.oldName ?? "")) {
+    const former = action === "rename" ? attributes.oldName : attributes.name;
+    const isTold = action === "rename" || action.startsWith("health_status");
+    if (isTold && names.concerns(id, former ?? "")) {
       names.refresh(id, TIMES.engineCallMs).catch((error: unknown) => {
-        log.warn({ container: id, reason: messageOf(error) }, "new name not learned yet");
+        log.warn({ container: id, reason: messageOf(error) }, "name or health not learned yet");
         this.#worker.request(SETTLE_MS);
       });
     }

@@ -11,22 +11,32 @@ import type { Run } from "./exec.ts";
 
 const BATCH_TIMEOUT_MS = 60_000;
 
-/** Turns off only the keys that exist: br_netfilter may not be loaded. */
+/** Sets only the keys that exist: br_netfilter may not be loaded. */
 const SYSCTL_SCRIPT =
-  'for file in "$@"; do if [ -e "$file" ]; then echo 0 > "$file" || exit 1; fi; done';
+  'value=$1; shift; for file in "$@"; do ' +
+  'if [ -e "$file" ]; then echo "$value" > "$file" || exit 1; fi; done';
 
 /** Applies one batch; resolves with the steps that failed. Throws when the tool cannot run. */
-export async function runBatch(
+export async function runBatch<S>(
   run: Run,
   prefix: readonly string[],
-  batch: Batch,
-): Promise<StepFailure[]> {
-  return batch.tool === "sysctl" ? await runSysctl(run, batch) : await runTool(run, prefix, batch);
+  batch: Batch<S>,
+): Promise<StepFailure<S>[]> {
+  if (batch.tool === "sysctl") return await runSysctl(run, prefix, batch);
+  if (batch.tool === "nft") return await runNft(run, prefix, batch);
+  return await runTool(run, prefix, batch);
 }
 
-async function runTool(run: Run, prefix: readonly string[], batch: Batch): Promise<StepFailure[]> {
-  const where = batch.netns === undefined ? prefix : [];
-  const inside = batch.netns === undefined ? [] : ["-n", batch.netns];
+async function runTool<S>(
+  run: Run,
+  prefix: readonly string[],
+  batch: Batch<S>,
+): Promise<StepFailure<S>[]> {
+  const { netns } = batch;
+  // The tools' -n knows names only.
+  const isPath = netns?.startsWith("/") === true;
+  const where = netns === undefined ? prefix : isPath ? ["nsenter", `--net=${netns}`] : [];
+  const inside = netns === undefined || isPath ? [] : ["-n", netns];
   const argv = [...where, batch.tool, ...inside, "-force", "-batch", "-"];
   const input = `${batch.lines.join("\n")}\n`;
   const result = await run(argv, { input, tolerant: true, timeoutMs: BATCH_TIMEOUT_MS });
@@ -49,17 +59,45 @@ async function runTool(run: Run, prefix: readonly string[], batch: Batch): Promi
 
 const NO_NETNS = /Cannot open network namespace|setting the network namespace/;
 
-function cut(batch: Batch, from: number, to?: number): Batch {
+function cut<S>(batch: Batch<S>, from: number, to?: number): Batch<S> {
   return { ...batch, lines: batch.lines.slice(from, to), steps: batch.steps.slice(from, to) };
 }
 
-async function runSysctl(run: Run, batch: Batch): Promise<StepFailure[]> {
-  const keys = batch.lines.flatMap((line) => line.split(" "));
-  const files = keys.map((key) => `/proc/sys/${key.replace(/=0$/, "").replaceAll(".", "/")}`);
-  const enter = ["nsenter", `--net=/run/netns/${batch.netns ?? ""}`];
-  const argv = [...enter, "sh", "-c", SYSCTL_SCRIPT, "sh", ...files];
-  const result = await run(argv, { tolerant: true });
-  if (result.exitCode === 0) return [];
-  const error = result.stderr.split("\n")[0] ?? "failed";
-  return batch.steps.map((step) => ({ step, error }));
+/** Words in the host's namespace, or inside the batch's. */
+function entering<S>({ netns }: Batch<S>, prefix: readonly string[]): readonly string[] {
+  if (netns === undefined) return prefix;
+  return ["nsenter", `--net=${netns.startsWith("/") ? netns : `/run/netns/${netns}`}`];
+}
+
+async function runSysctl<S>(
+  run: Run,
+  prefix: readonly string[],
+  batch: Batch<S>,
+): Promise<StepFailure<S>[]> {
+  const failures: StepFailure<S>[] = [];
+  for (const [index, step] of batch.steps.entries()) {
+    const pairs = (batch.lines[index] ?? "").split(" ").map((word) => word.split("="));
+    const files = pairs.map(([key = ""]) => `/proc/sys/${key.replaceAll(".", "/")}`);
+    const [[, value = "0"] = []] = pairs;
+    const argv = [...entering(batch, prefix), "sh", "-c", SYSCTL_SCRIPT, "sh", value, ...files];
+    const { exitCode, stderr } = await run(argv, { tolerant: true });
+    if (exitCode !== 0) failures.push({ step, error: stderr.split("\n")[0] ?? "failed" });
+  }
+  return failures;
+}
+
+/** Each line is a script of its own: nft applies a whole one or nothing of it. */
+async function runNft<S>(
+  run: Run,
+  prefix: readonly string[],
+  batch: Batch<S>,
+): Promise<StepFailure<S>[]> {
+  const failures: StepFailure<S>[] = [];
+  for (const [index, step] of batch.steps.entries()) {
+    const argv = [...entering(batch, prefix), "nft", "-f", "-"];
+    const input = batch.lines[index] ?? "";
+    const { exitCode, stderr } = await run(argv, { input, tolerant: true });
+    if (exitCode !== 0) failures.push({ step, error: stderr.split("\n")[0] ?? "failed" });
+  }
+  return failures;
 }

@@ -28,6 +28,7 @@ export function readNetwork(value: unknown): DockerNetwork {
     internal: flag(fields, "Internal"),
     subnets: configs.map((config) => text(config, "Subnet")),
     options: Object.fromEntries(textFields(object(fields, "Options"))),
+    labels: Object.fromEntries(textFields(object(fields, "Labels"))),
     ipRange: firstOf(configs, "IPRange"),
     gateway: firstOf(configs, "Gateway").split("/")[0] ?? "",
     auxiliary: configs.flatMap((config) => [
@@ -66,6 +67,8 @@ export function readContainer(value: unknown): EngineContainer {
     running: flag(object(fields, "State"), "Running"),
     hostname: text(object(fields, "Config"), "Hostname"),
     sandboxKey: text(settings, "SandboxKey"),
+    ports: Object.keys(object(object(fields, "Config"), "ExposedPorts").values),
+    isUnhealthy: text(object(object(fields, "State"), "Health"), "Status") === "unhealthy",
     networks: Object.keys(attached.values).map((networkName) => {
       const one = object(attached, networkName);
       return {

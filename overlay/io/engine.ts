@@ -51,13 +51,22 @@ const CREATE_MS = 2 * TIMES.pluginCallMs;
 
 /** An explicit subnet: without one Docker refuses `--ip`, and asks for pools in a loop. */
 function networkBody(spec: Parameters<DockerEngine["createNetwork"]>[0]): object {
+  const { gateway = "", ipRange = "", auxiliary = [], labels = {} } = spec;
+  const reserved = Object.fromEntries(auxiliary.map((ip, at) => [`reserved${at}`, ip]));
+  const config = {
+    Subnet: spec.subnet,
+    ...(gateway === "" ? {} : { Gateway: gateway }),
+    ...(ipRange === "" ? {} : { IPRange: ipRange }),
+    ...(auxiliary.length === 0 ? {} : { AuxiliaryAddresses: reserved }),
+  };
   return {
     Name: spec.name,
     CheckDuplicate: true,
     Driver: spec.driver,
     Internal: spec.internal,
     Options: spec.options,
-    IPAM: { Driver: spec.driver, Config: [{ Subnet: spec.subnet }] },
+    Labels: labels,
+    IPAM: { Driver: spec.driver, Config: [config] },
   };
 }
 

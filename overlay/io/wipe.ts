@@ -2,12 +2,17 @@
  * Removal of every namespace and device that tsweave made on this host.
  *
  * Law: only names that this product gives are touched: namespaces `tsweave-` with ten digits of a
- * network's id, container ends `tswc` with seven of an endpoint's.
+ * network's id, container ends `tswc` with seven of an endpoint's, and what leads attachments
+ * outside.
  */
+import { GUARD_TABLE } from "../guard.ts";
 import { run } from "./exec.ts";
+import { removeGuard } from "./host-guard.ts";
+import { withdrawGateway } from "./namespaces.ts";
 
 const NETNS = /^tsweave-[0-9a-f]{10}$/;
-const CONTAINER_END = /^tswc[0-9a-f]{7}$/;
+/** Container ends, ends of pairs to tsweave_gw, and the bridge itself. */
+const DEVICE = /^(tsw[cg][0-9a-f]{7}|tsweave_gw)$/;
 
 /** Resolves with what was removed, in words. @throws TsweaveError COMMAND_FAILED */
 export async function wipeKernel(): Promise<string[]> {
@@ -20,10 +25,12 @@ export async function wipeKernel(): Promise<string[]> {
     await run(["ip", "netns", "del", name]);
     removed.push(`namespace ${name}`);
   }
-  for (const device of await listed(["ip", "-j", "link", "show"], "ifname", CONTAINER_END)) {
+  for (const device of await listed(["ip", "-j", "link", "show"], "ifname", DEVICE)) {
     await run(["ip", "link", "del", device], { tolerant: true });
     removed.push(`device ${device}`);
   }
+  if (await withdrawGateway()) removed.push("NAT of tsweave_gw");
+  if (await removeGuard()) removed.push(`nft table ${GUARD_TABLE}`);
   return removed;
 }
 

@@ -261,6 +261,25 @@ for (const kind of KINDS)
       assert.ok(performance.now() - startMs < 1500);
     });
 
+    test("2000 forwarded at once are all answered, on internal networks soon", async (t) => {
+      const at = await sandbox("c2");
+      const dns = service();
+      await dns.attach(endpoint(at));
+      interface Flood {
+        readonly rcodes: Readonly<Record<string, number>>;
+        readonly ms: number;
+      }
+      const flood = { count: 2000, suffix: "foreign.test", timeoutMs: 8000 };
+      const told = await at.agent.do<Flood>("flood", flood);
+      t.diagnostic(`2000 answered in ${Math.round(told.ms)} ms`);
+      assert.deepEqual(told.rcodes, { NOERROR: 2000 });
+      await dns.attach(endpoint(at, "e1", "tsweave", true));
+      const silent = { count: 1000, suffix: "silent.test", timeoutMs: 4000 };
+      const failed = await at.agent.do<Flood>("flood", silent);
+      assert.deepEqual(failed.rcodes, { SERVFAIL: 1000 });
+      assert.ok(failed.ms < 2000, `all failed within ${failed.ms} ms`);
+    });
+
     test("two networks in one sandbox share one hook that goes with the last", async () => {
       const at = await sandbox("d");
       const dns = service();

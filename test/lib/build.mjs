@@ -1,6 +1,20 @@
-// Bundles the daemon and command line into one executable file, dist/tsweave.js.
-import { chmodSync } from "node:fs";
+// Bundles the daemon and command line into one executable file, dist/tsweave.js, and writes its
+// manual page, dist/tsweave.1.
+import { execFileSync } from "node:child_process";
+import { chmodSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
+import { tsImport } from "tsx/esm/api";
+
+// The map's page is put together now: in the bundle the finished page stands for its maker.
+const { pageSource } = await tsImport("../../cli/web/page-source.ts", import.meta.url);
+const page = {
+  name: "page",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/cli\/web\/page-source\.ts$/ }, () => ({
+      contents: `export const pageSource = () => ${JSON.stringify(pageSource())};`,
+      loader: "js",
+    })),
+};
 
 await build({
   entryPoints: ["cli/main.ts"],
@@ -9,6 +23,7 @@ await build({
   platform: "node",
   target: "node20",
   format: "esm",
+  plugins: [page],
   alias: { farmhash: "./mesh/io/no-farmhash.ts" },
   banner: {
     js: [
@@ -20,3 +35,7 @@ await build({
   logLevel: "warning",
 });
 chmodSync("dist/tsweave.js", 0o755);
+writeFileSync(
+  "dist/tsweave.1",
+  execFileSync(process.execPath, ["dist/tsweave.js", "help", "--man"]),
+);

@@ -19,6 +19,8 @@ export interface FakeContainer {
   hostname: string;
   sandboxKey: string;
   networks: Attachment[];
+  ports?: string[];
+  isUnhealthy?: boolean;
 }
 
 export class FakeEngine implements DockerEngine {
@@ -90,6 +92,7 @@ export class FakeEngine implements DockerEngine {
       internal: false,
       subnets: [],
       options: {},
+      labels: {},
       ipRange: "",
       gateway: "",
       auxiliary: [],

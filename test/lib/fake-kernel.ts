@@ -137,6 +137,8 @@ export class FakeKernel implements KernelPort {
         return change(space, VXLAN, { portLearning: false });
       case "veth-add":
         return this.#addPair(space, step);
+      case "port-move":
+        return this.#movePort(space, step);
       case "link-del":
         return this.#deleteLink(space, step.device);
       case "address-add":
@@ -154,6 +156,14 @@ export class FakeKernel implements KernelPort {
     const error = add(space, step.overlayEnd, shape);
     if (error === undefined) this.hostLinks.add(step.containerEnd);
     return error;
+  }
+
+  #movePort(space: FakeNetns, step: Extract<Step, { kind: "port-move" }>): string | undefined {
+    const link = space.links.get(step.device);
+    const to = this.namespaces.get(step.to);
+    if (link === undefined || to === undefined) return `Cannot find device "${step.device}"`;
+    space.links.delete(step.device);
+    return add(to, step.device, { ...link, master: undefined, up: false });
   }
 
   #deleteLink(space: FakeNetns, device: string): string | undefined {

@@ -5,7 +5,8 @@ import type { ExecResult } from "../lab/exec.ts";
 import { Lab, type LabOptions } from "../lab/lab.ts";
 import { ROOT } from "./sources.ts";
 
-export const BUNDLE = join(ROOT, "dist/tsweave.js");
+/** What is launched; TSWEAVE_BUNDLE names another build to be tried. */
+export const BUNDLE = process.env.TSWEAVE_BUNDLE ?? join(ROOT, "dist/tsweave.js");
 
 export interface EndpointJson {
   readonly network: string;

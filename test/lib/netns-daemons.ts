@@ -12,6 +12,8 @@ export interface NetnsDaemon {
   readonly name: string;
   readonly client: ControlClient;
   readonly child: ChildProcess;
+  /** Folder of its state; another daemon may go on with it. */
+  readonly home: string;
 }
 
 export class NetnsDaemons {
@@ -19,8 +21,12 @@ export class NetnsDaemons {
   readonly running: NetnsDaemon[] = [];
 
   /** Starts a daemon on a host; it may not serve yet when this returns. */
-  start(host: NetnsHost, name: string, options: readonly string[]): NetnsDaemon {
-    const home = join(this.#dir, `${name}-${this.running.length}`);
+  start(
+    host: NetnsHost,
+    name: string,
+    options: readonly string[],
+    home = join(this.#dir, `${name}-${this.running.length}`),
+  ): NetnsDaemon {
     const argv = [
       ...[`--net=/run/netns/${host.netns}`, process.execPath, "--import", "tsx"],
       ...[join(ROOT, "cli/main.ts"), "launch", "--foreground", "--no-docker", "--name", name],
@@ -28,7 +34,7 @@ export class NetnsDaemons {
       ...["--log-level", "error", ...options],
     ];
     const child = spawn("nsenter", argv, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
-    const daemon = { name, child, client: new ControlClient(join(home, "run")) };
+    const daemon = { name, child, home, client: new ControlClient(join(home, "run")) };
     this.running.push(daemon);
     return daemon;
   }
@@ -36,7 +42,7 @@ export class NetnsDaemons {
   /** Ends all and waits for that. */
   async stop(): Promise<void> {
     for (const { child } of this.running.splice(0)) {
-      if (child.exitCode !== null) continue;
+      if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;

@@ -107,16 +107,19 @@ class NativeCore implements EngineCore {
     this.#post.send(...words);
   }
 
-  /** What a whole list tells a newcomer is old news to the others, unless they are few. */
+  sendAll(...words: Parameters<Post["sendAll"]>): void {
+    this.#post.sendAll(...words);
+  }
+
+  /** What a whole list tells a newcomer is old news to the others. */
   decode(from: HostPort, bytes: Uint8Array): Packet | undefined {
     const packet = this.#mailbox.decode(from, bytes);
     if (packet === undefined) return undefined;
-    const { ports, timing, roster } = this.#shop;
+    const { ports, timing } = this.#shop;
     const ageMs = ports.clock.nowMs() - this.#startedMs;
     const isNew = ageMs < NEWCOMER_HEALS * timing.healMaxMs;
-    const isLarge = roster.liveCount >= timing.direct;
     const isList = packet.messages.some((message) => message.type === "list");
-    this.#isCatchingUp = isNew && isLarge && isList;
+    this.#isCatchingUp = isNew && isList;
     for (const message of packet.messages) this.#noteEcho(message);
     return packet;
   }
@@ -127,7 +130,10 @@ class NativeCore implements EngineCore {
   }
 
   deliver(message: Message, sender: PeerId, from: HostPort): void {
-    if ("state" in message && message.state) this.#rider?.heard(sender, message.state);
+    if ("state" in message && message.state) {
+      if (message.type === "hello") this.#rider?.met(sender, message.state);
+      else this.#rider?.heard(sender, message.state);
+    }
     switch (message.type) {
       case "ping":
         this.#post.answer("ack", from, sender, message.seq);
@@ -160,9 +166,10 @@ class NativeCore implements EngineCore {
       this.#refute(record);
       return;
     }
+    const isNewcomer = this.#shop.roster.record(record.meta.id) === undefined;
     this.#observe(record);
     const isFinal = record.state === "alive" || record.state === "left";
-    if (isFinal && !this.#isCatchingUp) this.#gossip.news(record);
+    if (isFinal && !this.#isCatchingUp) this.#gossip.news(record, isNewcomer);
   }
 
   become({ era }: Life): void {

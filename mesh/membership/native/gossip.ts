@@ -25,6 +25,8 @@ interface Parts {
 
 /** In a mesh of up to `direct` members all hear news at first hand; this repairs the lost part. */
 const TIMES_WHEN_DIRECT = 3;
+/** The same for a newcomer, who introduces itself to each member that it is told of. */
+const TIMES_OF_NEWCOMER = 1;
 /** Above it each hearer passes news on at once; the pause lets what comes together go together. */
 const FIRST_GOSSIP_MS = 10;
 
@@ -44,9 +46,10 @@ export class Gossip {
   }
 
   /** A new record of a peer, to be passed on instead of all older ones. */
-  news(record: PeerRecord): void {
+  news(record: PeerRecord, isNewcomer = false): void {
     const word = encodeMessage({ type: "update", record });
-    this.#parts.rumours.replace(record.meta.id, word, this.#times());
+    const times = isNewcomer && this.#isSmall ? TIMES_OF_NEWCOMER : this.#times();
+    this.#parts.rumours.replace(record.meta.id, word, times);
     this.#arm();
   }
 
@@ -58,15 +61,18 @@ export class Gossip {
 
   #times(): number {
     const { roster, timing } = this.#parts;
-    return roster.liveCount < timing.direct
-      ? TIMES_WHEN_DIRECT
-      : transmitLimit(timing, roster.liveCount + 1);
+    return this.#isSmall ? TIMES_WHEN_DIRECT : transmitLimit(timing, roster.liveCount + 1);
+  }
+
+  /** Every member hears news at first hand. */
+  get #isSmall(): boolean {
+    const { roster, timing } = this.#parts;
+    return roster.liveCount < timing.direct;
   }
 
   #arm(): void {
-    const { roster, timing, loops, random } = this.#parts;
-    const isSmall = roster.liveCount < timing.direct;
-    const delayMs = isSmall ? timing.gossipMs : (random.u32() / 2 ** 32) * FIRST_GOSSIP_MS;
+    const { timing, loops, random } = this.#parts;
+    const delayMs = this.#isSmall ? timing.gossipMs : (random.u32() / 2 ** 32) * FIRST_GOSSIP_MS;
     loops.whileDue("gossip", delayMs, () => this.#send());
   }
 

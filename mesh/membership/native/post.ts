@@ -47,6 +47,16 @@ export class Post implements Sender {
     }
   }
 
+  sendAll(to: readonly HostPort[], messages: readonly Uint8Array[]): void {
+    const self = this.#parts.self();
+    const { datagrams } = this.#parts;
+    const header: Header = { sender: self.meta.id, ...lifeOf(self), target: null };
+    for (const packet of encodePackets(header, messages, [], "native")) {
+      if (datagrams.sendAll !== undefined) datagrams.sendAll(to, packet);
+      else for (const address of to) datagrams.send(address, packet);
+    }
+  }
+
   /** A ping of a suspect carries the suspicion, so that its ack comes with the refutation. */
   ping(target: PeerRecord, seq: number): void {
     const buddy =

@@ -10,6 +10,7 @@ export const CONTROL: readonly Json[] = [
   { action: "use", id: "01" },
   { peers: ["host3", "192.168.48.13"], assertion: "gone-for-good" },
   { force: true, networks: false },
+  { target: "/run/netns/blue", ip: "10.32.0.7/12", names: ["web"], gateway: false, dns: true },
   { code: "CONFIG", message: "wrong", hint: "do this" },
 ];
 

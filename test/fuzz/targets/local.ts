@@ -5,7 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { launchConfig } from "../../../cli/config.ts";
-import { keyChangeOf, leaveOf, peersOf, readBody, removalOf } from "../../../cli/control/bodies.ts";
+import {
+  attachOf,
+  detachOf,
+  exposeOf,
+  keyChangeOf,
+  leaveOf,
+  lookupOf,
+  peersOf,
+  readBody,
+  removalOf,
+  serviceOf,
+} from "../../../cli/control/bodies.ts";
 import { errorFromBody } from "../../../cli/control/error-body.ts";
 import { MessageReader } from "../../../cli/ready-pipe.ts";
 import type { ErrorCode } from "../../../mesh/index.ts";
@@ -97,6 +108,11 @@ export const localTargets: readonly Target[] = [
     (body) => void keyChangeOf(body),
     (body) => void removalOf(body),
     (body) => void leaveOf(body),
+    (body) => void serviceOf(body),
+    (body) => void lookupOf(body),
+    (body) => void attachOf(body),
+    (body) => void detachOf(body),
+    (body) => void exposeOf(body),
     (body) => void errorFromBody(body),
   ]),
   {

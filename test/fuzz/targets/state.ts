@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { OutsideServices } from "../../../dns/index.ts";
 import { encodeRecord } from "../../../ipalloc/journal.ts";
 import { Ledger as AddressLedger } from "../../../ipalloc/ledger.ts";
 import {
@@ -16,9 +17,13 @@ import {
   nextIdentity,
   openKeyring,
   type Store,
+  type Tables,
 } from "../../../mesh/index.ts";
 import { parseJournal } from "../../../mesh/io/file-store.ts";
 import { Replica } from "../../../mesh/tables/replica.ts";
+import { dissolved, founded, joined, NO_CHARTER } from "../../../overlay/charter/charter.ts";
+import { CharterBook } from "../../../overlay/charter/charter-book.ts";
+import { charterFromWire, charterToWire } from "../../../overlay/charter/charter-wire.ts";
 import { Ledger } from "../../../overlay/ledger.ts";
 import { endpointRecord, networkRecord } from "../../../overlay/ledger-records.ts";
 import { MemoryStore } from "../../lib/memory-store.ts";
@@ -58,6 +63,13 @@ const endpoint = {
   ...{ joined: true, sandboxKey: "/run/1", containerId: "c", names: ["web"], links: ["db"] },
 };
 
+function servicesFile(): Uint8Array {
+  return encodeWire([
+    ["db", "*", "192.0.2.7"],
+    ["ldap.corp.example", "back", "192.0.2.8"],
+  ]);
+}
+
 /** Opens something on a store that holds the bytes; `codes` are its ways to refuse. */
 function opening(
   name: string,
@@ -82,6 +94,11 @@ function opening(
 }
 
 const clock = new VirtualClock();
+const blue = {
+  ...{ subnet: "10.50.0.0/16", gateway: "10.50.0.9", internal: true, underlayMtuBytes: 9000 },
+  ...{ ipRange: "10.50.4.0/22", auxiliary: ["10.50.0.7"], labels: [["a", "b"] as const] },
+};
+const CHARTER = charterToWire(dissolved(founded(NO_CHARTER, OTHER, 3, blue), "10.51.0.0/16"));
 
 export const stateTargets: readonly Target[] = [
   opening("keyring", [ring.encode()], ["STATE_CORRUPT", "CONFIG"], async (store) => {
@@ -91,6 +108,13 @@ export const stateTargets: readonly Target[] = [
     const contacts = await Contacts.open({ store, clock, log });
     await contacts.add([]);
     assert.deepEqual((await Contacts.open({ store, clock, log })).targets(), contacts.targets());
+  }),
+  opening("services", [servicesFile()], [], async (store, _bytes, log) => {
+    const publish = () => undefined;
+    const services = await OutsideServices.open({ store, log, publish });
+    await services.add([{ name: "x", network: "*", ip: "192.0.2.1" }]);
+    const again = await OutsideServices.open({ store, log, publish });
+    assert.deepEqual(again.list(), services.list());
   }),
   opening("identity", [identityFile()], ["BAD_MESSAGE", "STATE_CORRUPT"], async (store) => {
     const { id, incarnation } = await nextIdentity({ store, clock, random: new SeededRandom(1) });
@@ -116,6 +140,21 @@ export const stateTargets: readonly Target[] = [
       assert.ok(/^[0-9a-f]{16}$/.test(state.store));
     },
     "ipalloc",
+  ),
+  opening(
+    "charters",
+    [encodeWire([["blue", CHARTER]])],
+    ["STATE_CORRUPT"],
+    async (store, _, log) => {
+      const tables = { rows: () => [], watch: () => () => undefined, put: () => undefined };
+      const ports = { store, tables: tables as unknown as Tables, clock, log, live: () => [SELF] };
+      const book = await CharterBook.open(ports, SELF);
+      for (const [, charter] of book.charters()) {
+        const wire = charterToWire(joined(charter, charter));
+        assert.deepEqual(charterToWire(charterFromWire(wire)), wire);
+      }
+      await book.stop();
+    },
   ),
   opening("tables-file", [tablesDump()], ["BAD_MESSAGE"], async (_store, bytes) => {
     const replica = new Replica(SELF, 5);

@@ -42,12 +42,31 @@ function refusal(action: () => unknown): string {
 }
 
 describe("launch configuration", () => {
+  it("takes one address and port for the web, or none", () => {
+    const { http } = read({ http: "[::1]:9000" });
+    assert.deepEqual(http, { at: { host: "::1", port: 9000 }, isWished: true });
+    for (const bad of ["localhost:9000", "127.0.0.1", "127.0.0.1:0", ":9000"]) {
+      assert.match(
+        refusal(() => read({ http: bad })),
+        /--http/,
+        bad,
+      );
+    }
+    assert.match(
+      refusal(() => read({ http: "[::1]:9000", "no-http": true })),
+      /exclude/,
+    );
+  });
+
   it("has the documented defaults", () => {
     const config = read({});
-    for (const [name, value] of Object.entries(DEFAULTS)) {
+    const { http, ...plain } = DEFAULTS;
+    assert.equal(config.http && formatHostPort(config.http.at), http);
+    for (const [name, value] of Object.entries(plain)) {
       assert.equal(config[name as keyof LaunchConfig], value, name);
     }
     assert.deepEqual(config.peers, []);
+    assert.equal(read({ "no-http": true }).http, undefined);
     assert.ok(config.name.length > 0);
     assert.deepEqual([config.dns, config.docker, config.foreground], [true, true, false]);
     assert.deepEqual([config.mtuBytes, config.advertise, config.logFile], Array(3).fill(undefined));
@@ -117,6 +136,11 @@ describe("launch configuration", () => {
     ["network", "host", /Docker keeps this name for itself/],
     ["network", "-x", /not a network name/],
     ["dns-domain", "a..b", /not a domain/],
+    ["dns-listen", "0.0.0.0:53", /not where to listen/],
+    ["dns-listen", "[::]:53", /not where to listen/],
+    ["dns-listen", "host1:53", /not where to listen/],
+    ["dns-listen", "127.0.0.1", /not where to listen/],
+    ["dns-listen", "127.0.0.1:0", /not where to listen/],
     ["dns-domain", "-a.b", /not a domain/],
     ["advertise", "host1", /not an address that peers can reach/],
     ["advertise", "127.0.0.1", /not an address that peers can reach/],

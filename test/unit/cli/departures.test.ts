@@ -60,6 +60,31 @@ describe("rmpeer", () => {
   });
 });
 
+describe("adopt", () => {
+  it("says what will happen, asks, and names what is to be restarted", async (context) => {
+    const { backend, at } = await serving(context);
+    const no = await run(["adopt", "host3", ...at], {}, async () => false);
+    assert.equal(no.code, 1);
+    assert.match(no.err, /00000000000000aa is given up: host1, host2, later host4/);
+    assert.match(no.err, /to be restarted: web on host2, whose address 10\.32\.0\.9 is db's/);
+    assert.deepEqual(backend.adoptions, [{ peer: "host3", isPlan: true }]);
+    const yes = await run(["adopt", "host3", "--yes", ...at]);
+    assert.equal(yes.code, 0);
+    assert.match(yes.out, /^host1, host2 belong to mesh .*\nrestart web on host2.*restart web\n$/);
+    assert.deepEqual(backend.adoptions.at(-1), { peer: "host3", isPlan: false });
+  });
+
+  it("needs a peer and a yes, and says that it goes on", async (context) => {
+    const { backend, at } = await serving(context);
+    assert.equal((await run(["adopt", "--yes", ...at])).code, 2);
+    assert.equal((await run(["adopt", "host3", ...at])).code, 2);
+    backend.adoption = "pending";
+    const { code, out, err } = await run(["adopt", "host3", "--yes", "--json", ...at]);
+    assert.deepEqual([code, JSON.parse(out).state], [6, "pending"]);
+    assert.match(err, /goes on by itself/);
+  });
+});
+
 describe("leave and reset", () => {
   it("leave hands over, then waits until the process has ended", async (context) => {
     const { runDir, child } = await daemon(context);

@@ -1,14 +1,27 @@
 /** A backend with two peers and something of everything, for the control and render tests. */
 import type {
+  AdoptionReply,
+  AdoptionWish,
   ControlBackend,
+  DetachWish,
   HealthProblem,
   KeyChange,
   LeaveMesh,
+  LogChange,
+  LookupQuestion,
+  PeerAnswer,
   RemovePeers,
+  ServiceChange,
   Status,
 } from "../../../cli/control/api.ts";
+import type { NetworkWish, RemoveNetwork } from "../../../cli/control/network-api.ts";
+import { EventLog } from "../../../cli/events/event-log.ts";
 import type { ForgetResult, LeaveResult } from "../../../ipalloc/index.ts";
-import type { HostPort } from "../../../mesh/index.ts";
+import { type HostPort, TsweaveError } from "../../../mesh/index.ts";
+import { processClock } from "../../../mesh/io/clock.ts";
+import { LogLevels } from "../../../mesh/io/log.ts";
+import type { AttachedEndpoint, AttachWish, ExposeWish } from "../../../overlay/index.ts";
+import { QuietLog } from "../../lib/quiet-log.ts";
 
 export const HOST1 = "7f3a12bc".padEnd(32, "0");
 const HOST2 = "0b77aa01".padEnd(32, "1");
@@ -56,8 +69,23 @@ export function statusWith(problems: readonly HealthProblem[]): Status {
       endpoints: 3,
     },
     kernel: { inSync: true, lastReconcileMs: 12.4, lastReconcileAgeSeconds: 4, drift: 0 },
+    web: { url: "http://127.0.0.1:6784/" },
   };
 }
+
+const ATTACHED: AttachedEndpoint = {
+  id: "a".repeat(64),
+  kind: "netns",
+  target: "/run/netns/blue",
+  network: "tsweave",
+  ip: "10.32.0.7",
+  cidr: "10.32.0.7/12",
+  mac: "02:42:0a:20:00:07",
+  device: "eth0",
+  names: ["blue"],
+  gateway: "172.31.0.2/16",
+  resolver: "own",
+};
 
 /** A backend of fixed facts that records what it is told to do. */
 export class FakeBackend implements ControlBackend {
@@ -105,8 +133,26 @@ export class FakeBackend implements ControlBackend {
     { address: "192.168.48.13:6783", state: "trying" as const, attempts: 9 },
   ];
   readonly networks = () => [
-    { name: "tsweave", vni: 256, subnet: "10.32.0.0/12", mtu: 1450, internal: false, endpoints: 4 },
+    {
+      name: "tsweave",
+      vni: 256,
+      subnet: "10.32.0.0/12",
+      mtu: 1450,
+      internal: false,
+      endpoints: 4,
+      present: ["host1", "host2"],
+      conflicts: [],
+    },
   ];
+  readonly networkWishes: (NetworkWish | RemoveNetwork)[] = [];
+  readonly createNetwork = async (wish: NetworkWish) => {
+    this.networkWishes.push(wish);
+    return { name: wish.name, subnet: "10.70.0.0/16", vni: 9_000_001, missing: [] };
+  };
+  readonly removeNetwork = async (wish: RemoveNetwork) => {
+    this.networkWishes.push(wish);
+    return { name: wish.name, subnet: "10.70.0.0/16", vni: null, missing: ["host2"] };
+  };
   readonly endpoints = () => [
     {
       network: "tsweave",
@@ -202,6 +248,25 @@ export class FakeBackend implements ControlBackend {
     const waitingFor = this.removal === "done" ? [] : ["host4"];
     return { state: this.removal, peers, heir: "host2", waitingFor, text: "removed host3" };
   };
+  readonly adoptions: AdoptionWish[] = [];
+  /** The state that the next adoption ends in. */
+  adoption: AdoptionReply["state"] = "done";
+  readonly adopt = async (wish: AdoptionWish): Promise<AdoptionReply> => {
+    this.adoptions.push(wish);
+    const keeper = { container: "db", peer: "host3" };
+    return {
+      mesh: "00000000000000aa",
+      into: "00000000000000bb",
+      adopters: ["host3"],
+      peers: ["host1", "host2"],
+      absent: ["host4"],
+      addresses: 5,
+      state: wish.isPlan ? "planned" : this.adoption,
+      waitingFor: [],
+      text: "host1, host2 belong to mesh 00000000000000bb now",
+      twice: [{ network: "tsweave", ip: "10.32.0.9", container: "web", peer: "host2", keeper }],
+    };
+  };
   readonly leaves: LeaveMesh[] = [];
   readonly leave = async (wish: LeaveMesh): Promise<LeaveResult> => {
     this.leaves.push(wish);
@@ -221,6 +286,40 @@ export class FakeBackend implements ControlBackend {
     this.keyChanges.push(change);
     return this.keys();
   };
+  readonly ps = () => [
+    {
+      id: "a".repeat(64),
+      kind: "netns" as const,
+      target: "/run/netns/blue",
+      network: "tsweave",
+      ip: "10.32.0.7",
+      mac: "02:42:0a:20:00:07",
+      names: ["blue"],
+      interface: "eth0",
+      gateway: "172.31.0.2/16",
+      resolver: "own" as const,
+    },
+  ];
+  /** What attach, detach, expose and hide were asked, in order. */
+  readonly wishes: unknown[] = [];
+  readonly attach = async (wish: AttachWish) => {
+    this.wishes.push(wish);
+    return ATTACHED;
+  };
+  readonly detach = async (wish: DetachWish) => {
+    this.wishes.push(wish);
+    return [ATTACHED];
+  };
+  readonly expose = async (wish: ExposeWish) => {
+    this.wishes.push(wish);
+    return { ...ATTACHED, kind: "host" as const, target: "host", device: "tsweave0" };
+  };
+  readonly hide = async (network: string | undefined) => {
+    this.wishes.push({ network });
+    return [ATTACHED];
+  };
+  readonly namespaces = () => [{ network: "tsweave", namespace: "tsweave-0123456789" }];
+  readonly locate = async (word: string) => `/run/netns/${word}`;
   readonly connect = async (peers: readonly HostPort[]) => {
     this.connected.push(...peers);
   };
@@ -228,6 +327,54 @@ export class FakeBackend implements ControlBackend {
   readonly forget = async (peers: readonly HostPort[]) => {
     this.forgotten.push(...peers);
     return peers.filter(({ host }) => host === "192.168.48.12");
+  };
+  readonly services: ServiceChange[] = [];
+  readonly dnsLookup = ({ name, type = "A", network }: LookupQuestion) => {
+    if (name !== "web") throw new TsweaveError("NOT_FOUND", `no name ${name} ${network ?? ""}`);
+    return { answers: [{ name, type, ttlSeconds: 5, data: "10.32.0.2" }] };
+  };
+  readonly dnsAdd = async (change: ServiceChange) => {
+    const isKnown = this.services.some(({ name }) => name === change.name);
+    this.services.push(change);
+    return { added: isKnown ? [] : change.ips };
+  };
+  readonly dnsRemove = async (change: ServiceChange) => {
+    this.services.push(change);
+    return { removed: change.ips.length > 0 ? change.ips : ["192.0.2.1"] };
+  };
+  readonly eventLog = new EventLog(processClock(), new QuietLog());
+  readonly events = () => this.eventLog;
+  directories = { stateDir: "/var/lib/tsweave", runDir: "/run/tsweave" };
+  readonly host = () => ({
+    config: {
+      port: 6783,
+      vxlanPort: 4789,
+      ipallocRange: "10.32.0.0/12",
+      network: "tsweave",
+      encrypted: false,
+      dns: true,
+      docker: false,
+      dockerSocket: "/nonexistent/docker.sock",
+      pluginDir: "/nonexistent/plugins",
+      ...this.directories,
+    },
+    address: "192.168.48.11",
+    underlayMtuBytes: 1500,
+    namespaces: [],
+    sandboxes: [],
+  });
+  answers: readonly PeerAnswer[] = [];
+  readonly ask = async () => this.answers;
+  readonly levels = new LogLevels("info");
+  logFile: string | null = null;
+  readonly log = () => {
+    for (const part of ["mesh", "docker"]) this.levels.know(part);
+    return { level: this.levels.base, parts: this.levels.parts(), file: this.logFile };
+  };
+  readonly setLogLevel = ({ level, part }: LogChange) => {
+    this.log();
+    if (this.levels.set(level, part)) return this.log();
+    throw new TsweaveError("NOT_FOUND", `no part of the daemon is named '${part}'`);
   };
   readonly stop = () => {
     this.stops += 1;

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { COMMANDS } from "../../../cli/commands/table.ts";
 import { READS } from "../../../cli/control/api.ts";
 import { VERSION } from "../../../cli/version.ts";
+import { metricFamilies } from "../../../cli/web/metrics.ts";
 import { ERROR_CODES } from "../../../mesh/index.ts";
 import { ROOT } from "../../lib/sources.ts";
 import { FakeBackend, statusWith } from "./fixture-facts.ts";
@@ -33,6 +34,19 @@ describe("cli/README.md", () => {
     const rows = READS.map((name) => backend[name]());
     const fields = new Set([...fieldsOf(statusWith([])), ...rows.flatMap((row) => fieldsOf(row))]);
     for (const field of fields) assert.match(manual, new RegExp(`\\b${field}\\b`), field);
+  });
+});
+
+describe("the metrics", () => {
+  it("are listed, each with its labels", () => {
+    const stats = { rssBytes: 1, cpuSeconds: 1, stallSeconds: 0 };
+    for (const { name, samples } of metricFamilies(new FakeBackend(), stats)) {
+      const line = manual.split("\n").find((text) => text.includes(`\`${name}\``));
+      assert.ok(line, name);
+      for (const label of Object.keys(samples[0]?.labels ?? {})) {
+        assert.ok(line.includes(`\`${label}\``), `${name} ${label}`);
+      }
+    }
   });
 });
 

@@ -33,15 +33,17 @@ const WELL: Observations = {
   members: [],
   ports: { gossip: 6783, vxlan: 4789 },
   addresses: [],
+  networks: [],
   kernel: KERNEL,
   dns: {
     domain: "tsweave.local",
     names: 0,
     sandboxes: [],
-    counters: { answered: 0, forwarded: 0, rejected: 0, failed: 0 },
+    counters: { answered: 0, forwarded: 0, rejected: 0, cached: 0, failed: 0, limited: 0 },
   },
   docker: DOCKER,
   endpoints: [],
+  attachments: [],
   defaultNetwork: { name: "tsweave", subnet: "10.32.0.0/12", onEngine: true },
 };
 
@@ -107,7 +109,11 @@ test("a container without its veth pair is named with the command that helps", (
 test("one address or one MAC at two containers is told, within one network, of live peers", () => {
   const web = row("web", "h1");
   const sameBoth = row("db", "h2");
-  assert.deepEqual(codes({ endpoints: [web, sameBoth] }), ["ADDRESS_TWICE", "MAC_TWICE"]);
+  // A MAC follows from its address.
+  assert.deepEqual(codes({ endpoints: [web, sameBoth] }), ["ADDRESS_TWICE"]);
+  const [twice] = problemsOf({ ...WELL, endpoints: [web, sameBoth], keeper: () => "h2" });
+  assert.equal(twice?.text, "db on h2 and web on h1 have one address 10.32.0.2");
+  assert.match(twice?.next ?? "", /^on h1: docker restart web/);
   const sameMac = { ...sameBoth, ip: "10.33.0.9" };
   const [problem] = problemsOf({ ...WELL, endpoints: [web, sameMac] });
   assert.equal(problem?.text, "web on h1 and db on h2 have one MAC 02:42:0a:20:00:02");

@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from "node:util";
 import { duration, milliseconds, percent } from "../../../cli/render/human.ts";
 import { launchText } from "../../../cli/render/launch-text.ts";
 import { statusScreen } from "../../../cli/render/status-screen.ts";
-import { chooseStyle } from "../../../cli/render/style.ts";
+import { chooseStyle, plain } from "../../../cli/render/style.ts";
 import { table } from "../../../cli/render/table.ts";
 import { renderRead } from "../../../cli/render/tables.ts";
 import { FakeBackend, HOST1, PROBLEM, statusWith } from "./fixture-facts.ts";
@@ -15,7 +15,7 @@ const backend = new FakeBackend();
 describe("the status screen", () => {
   it("shows a line a part, a line a peer, a line a problem", () => {
     assert.equal(
-      statusScreen(statusWith([PROBLEM]), backend.peers()),
+      statusScreen(statusWith([PROBLEM]), backend.peers(), plain, backend.connections()),
       [
         "tsweave 0.1.0  peer host1 (7f3a12bc) 192.168.48.11:6783  up 3d 4h  health 1 problem",
         "mesh     2 peers (1 alive, 1 suspect)  trying 1 target  engine swim  not encrypted",
@@ -23,10 +23,11 @@ describe("the status screen", () => {
         "dns      tsweave.local  4 names  1 container served",
         "docker   engine 20.10.24  1 network  3 endpoints  plugin socket ok",
         "kernel   in sync  last pass 4s ago, took 12ms",
+        "web      http://127.0.0.1:6784/",
         "",
-        "PEER          ADDRESS             STATE    RTT",
-        "host1 (self)  192.168.48.11:6783  alive    -",
-        "host2         192.168.48.12:6783  suspect  0.8ms",
+        "PEER          ADDRESS             STATE    RTT    PATH                  SINCE",
+        "host1 (self)  192.168.48.11:6783  alive    -      -                     -",
+        "host2         192.168.48.12:6783  suspect  0.8ms  via others (refused)  14s",
         "Health:",
         "  - host2 does not answer -> check host2 and the network to it",
         "",
@@ -43,6 +44,7 @@ describe("the status screen", () => {
         dns: { ...whole.dns, enabled: false },
         docker: { ...whole.docker, connected: false, plugin: false },
         kernel: { inSync: false, drift: 2, lastReconcileMs: null, lastReconcileAgeSeconds: null },
+        web: { url: null },
       },
       [],
     );
@@ -51,6 +53,7 @@ describe("the status screen", () => {
     assert.match(text, /^dns {6}off \(--no-dns\)$/m);
     assert.match(text, /^docker {3}engine not reachable .*plugin socket not served$/m);
     assert.match(text, /^kernel {3}out of sync \(2 steps to go\) {2}no pass yet$/m);
+    assert.match(text, /^web {6}not served$/m);
     assert.doesNotMatch(text, /Health:/);
   });
 

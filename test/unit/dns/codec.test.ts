@@ -101,11 +101,18 @@ describe("reading", () => {
   });
 });
 
+const TERMS = { ttlSeconds: 5, apex: new Zone([], [], "tsweave.local", 42).apex };
+
 describe("writing", () => {
-  const reply = (answers: readonly Answer[]) => ({ rcode: 0, answers, ttlSeconds: 5 });
+  const reply = (answers: readonly Answer[]) => ({ rcode: 0, answers });
 
   test("what the oracle reads, question and case as sent", () => {
-    const bytes = encodeReply(parsed(query({ name: "wEb.Tsweave" })), reply(addresses(2)), 512);
+    const bytes = encodeReply(
+      parsed(query({ name: "wEb.Tsweave" })),
+      reply(addresses(2)),
+      512,
+      TERMS,
+    );
     const read = decode(bytes);
     assert.equal(read.id, 4711);
     assert.equal(read.questions?.[0]?.name, "wEb.Tsweave");
@@ -130,7 +137,7 @@ describe("writing", () => {
       { type: "PTR", target: ["www", "tsweave"] },
       { type: "PTR", target: ["odd", "in-addr", "arpa"] },
     ];
-    const bytes = encodeReply(asked, reply(answers), 512);
+    const bytes = encodeReply(asked, reply(answers), 512, TERMS);
     const names = decode(bytes).answers?.map((one) => one.type === "PTR" && one.data);
     assert.deepEqual(names, ["web.tsweave", "www.tsweave", "odd.in-addr.arpa"]);
     assert.equal(bytes.length, 12 + 28 + (12 + 13) + (12 + 13) + (12 + 18));
@@ -142,15 +149,52 @@ describe("writing", () => {
       [{ opt: { udpPayloadSize: 1232 } }, 1232, 75],
     ];
     for (const [wanted, bytesMax, count] of sizes) {
-      const bytes = encodeReply(parsed(query(wanted)), reply(addresses(300)), bytesMax);
+      const bytes = encodeReply(parsed(query(wanted)), reply(addresses(300)), bytesMax, TERMS);
       const read = decode(bytes);
       assert.ok(bytes.length <= bytesMax && bytes.length > bytesMax - 16);
       assert.equal(read.answers?.length, count);
       assert.equal(read.flag_tc, true);
       assert.equal(read.additionals?.length, wanted.opt === undefined ? 0 : 1);
     }
-    const tcp = encodeReply(parsed(query()), reply(addresses(5000)), 65_535);
+    const tcp = encodeReply(parsed(query()), reply(addresses(5000)), 65_535, TERMS);
     assert.equal(decode(tcp).answers?.length, 4094);
+  });
+
+  test("an SOA stands below the name's own part, in the authority section", () => {
+    const asked = parsed(query({ name: "Web.tsweave.local", type: "AAAA" }));
+    const bytes = encodeReply(asked, { rcode: 0, answers: [], soaDepth: 1 }, 512, TERMS);
+    const [soa] = decode(bytes).authorities ?? [];
+    assert.ok(soa?.type === "SOA");
+    assert.deepEqual([soa.name, soa.ttl], ["tsweave.local", 5]);
+    assert.deepEqual(soa.data, {
+      mname: "ns.tsweave.local",
+      rname: "hostmaster.tsweave.local",
+      serial: 42,
+      ...{ refresh: 60, retry: 60, expire: 3600, minimum: 5 },
+    });
+    const short = encodeReply(asked, { rcode: 0, answers: [], soaDepth: 1 }, 60, TERMS);
+    assert.deepEqual([decode(short).authorities, decode(short).flag_tc], [[], false]);
+  });
+
+  test("SRV with the addresses of its targets, as many as fit", () => {
+    const asked = parsed(query({ name: "_80._tcp.web", type: "SRV" }));
+    const targets = Array.from({ length: 9 }, (_, at) => [`c0ffee00000${at}`, "tsweave"]);
+    const services = targets.map((target): Answer => ({ type: "SRV", port: 80, target }));
+    const beside = targets.map((owner, at) => ({ owner, address: 0x0a200000 + at }));
+    const whole = { rcode: 0, answers: services, addresses: beside };
+    const read = decode(encodeReply(asked, whole, 4096, TERMS));
+    const [first] = read.answers ?? [];
+    assert.deepEqual(first?.type === "SRV" && first.data, {
+      ...{ priority: 0, weight: 1, port: 80 },
+      target: "c0ffee000000.tsweave",
+    });
+    const [address] = read.additionals ?? [];
+    assert.ok(address?.type === "A");
+    assert.deepEqual([address.name, address.data], ["c0ffee000000.tsweave", "10.32.0.0"]);
+    assert.deepEqual([read.answers?.length, read.additionals?.length], [9, 9]);
+    const cut = decode(encodeReply(asked, whole, 512, TERMS));
+    assert.deepEqual([cut.answers?.length, cut.flag_tc], [9, false]);
+    assert.ok((cut.additionals?.length ?? 9) < 9, "addresses are left out without a word");
   });
 
   test("an error echoes the question and EDNS", () => {
@@ -175,7 +219,7 @@ describe("EDNS on behalf of a TCP client", () => {
 
   test("is taken out of the reply", () => {
     const asked = parsed(query({ opt: { udpPayloadSize: 4096 } }));
-    const reply = encodeReply(asked, { rcode: 0, answers: addresses(1), ttlSeconds: 5 }, 4096);
+    const reply = encodeReply(asked, { rcode: 0, answers: addresses(1) }, 4096, TERMS);
     const stripped = withoutEdns(reply, asked);
     assert.ok(stripped);
     assert.equal(decode(stripped).additionals?.length, 0);

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import oracle from "dns-packet";
+import { frame } from "../../../dns/framing.ts";
 import { DnsService } from "../../../dns/index.ts";
 import { TIMES, TsweaveError } from "../../../mesh/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { SeededRandom } from "../../lib/seeded-random.ts";
 import { settle, VirtualClock } from "../../lib/virtual-clock.ts";
-import { FakeHook, type FakeSockets } from "./fake-sandbox.ts";
+import { FakeHook, FakePeer, FakeSockets } from "./fake-sandbox.ts";
 
 let clock: VirtualClock;
 let hook: FakeHook;
@@ -59,7 +60,10 @@ test("answers from the newest records", async () => {
   assert.equal(ask(hook.last, "web"), "10.32.0.7");
   dns.setRecords([]);
   assert.equal(ask(hook.last, "web"), "forwarded");
-  assert.deepEqual(dns.status().counters, { answered: 2, forwarded: 0, rejected: 0, failed: 0 });
+  assert.deepEqual(dns.status().counters, {
+    ...{ answered: 2, forwarded: 0, cached: 0 },
+    ...{ rejected: 0, failed: 0, limited: 0 },
+  });
 });
 
 test("one hook a sandbox; networks and links follow its endpoints", async () => {
@@ -207,4 +211,53 @@ test("records are listed once, folded and sorted", () => {
     { name: "web", network: "tsweave", address: "10.32.0.2", ...row },
   ]);
   assert.equal(dns.status().names, 2);
+});
+
+test("a person's questions: the same rules as in a container, errors that say which", () => {
+  const ask = (name: string, type?: string, network?: string) =>
+    dns.lookup({ name, type, network }).map((answer) => `${answer.type} ${answer.data}`);
+  assert.deepEqual(ask("WEB."), ["A 10.32.0.2"]);
+  assert.deepEqual(ask("web.tsweave.local", "a"), ["A 10.32.0.2"]);
+  assert.deepEqual(ask("10.32.0.2"), ["PTR web.tsweave"]);
+  assert.deepEqual(ask("db", undefined, "back"), ["A 10.99.0.2"]);
+  assert.match(ask("tsweave.local", "SOA")[0] ?? "", /^SOA ns\.tsweave\.local hostmaster/);
+  assert.throws(() => ask("db", undefined, "tsweave"), { code: "NOT_FOUND" });
+  assert.throws(() => ask("web", "AAAA"), { code: "NOT_FOUND", message: /no AAAA/ });
+  assert.throws(() => ask("nobody"), { code: "NOT_FOUND" });
+  assert.throws(() => ask("web", undefined, "no-net"), {
+    code: "NOT_FOUND",
+    message: /no network/,
+  });
+  assert.throws(() => ask("web", "HINFO"), { code: "USAGE" });
+  assert.throws(() => ask("a b"), { code: "USAGE" });
+});
+
+test("the host's own listener: the whole zone and nothing else, over UDP and TCP", async () => {
+  const sockets = new FakeSockets();
+  dns.serveHost(sockets);
+  const rcode = (name: string, type: oracle.StringRecordType = "A") => {
+    sockets.udp.deliver(oracle.encode({ type: "query", id: 1, questions: [{ name, type }] }));
+    const packet = Buffer.from(sockets.udp.sent.at(-1)?.packet ?? []);
+    const read = oracle.decode(packet) as oracle.DecodedPacket & { rcode: string };
+    const authorities = read.authorities ?? [];
+    return [read.rcode, ...(read.answers ?? []), ...authorities].length === 1
+      ? read.rcode
+      : `${read.rcode} ${(read.answers?.[0] ?? authorities[0])?.name}`;
+  };
+  assert.equal(ask(sockets, "web"), "10.32.0.2");
+  assert.equal(ask(sockets, "db"), "10.99.0.2", "every network");
+  assert.equal(ask(sockets, "db.back.tsweave.local"), "empty");
+  assert.equal(rcode("nobody.tsweave.local"), "NXDOMAIN tsweave.local");
+  assert.equal(rcode("tsweave.local"), "NOERROR tsweave.local");
+  assert.equal(rcode("2.0.32.10.in-addr.arpa", "PTR"), "NOERROR 2.0.32.10.in-addr.arpa");
+  assert.equal(rcode("9.0.32.10.in-addr.arpa", "PTR"), "REFUSED", "no subnet of ours is known");
+  assert.equal(rcode("example.org"), "REFUSED");
+  assert.deepEqual(sockets.upstream.sent, [], "nobody is asked");
+  const peer = new FakePeer();
+  sockets.accept(peer);
+  const packet = oracle.encode({ type: "query", id: 1, questions: [{ name: "web", type: "A" }] });
+  peer.deliver(frame(packet));
+  assert.equal(peer.written.length, 1);
+  await dns.close({ restore: true });
+  assert.equal(sockets.closed, true);
 });

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import oracle from "dns-packet";
+import { Forwarder } from "../../../dns/forwarder.ts";
 import { frame } from "../../../dns/framing.ts";
-import { Session } from "../../../dns/session.ts";
+import { type DnsCounters, noQueries, Session } from "../../../dns/session.ts";
 import { Zone } from "../../../dns/zone.ts";
 import { LIMITS, TIMES } from "../../../mesh/index.ts";
 import { SeededRandom } from "../../lib/seeded-random.ts";
@@ -21,26 +22,28 @@ let session: Session;
 let random: SeededRandom;
 let internal: boolean;
 let deaf: number;
-let counters: { answered: number; forwarded: number; rejected: number; failed: number };
+let counters: DnsCounters;
 
 beforeEach(() => {
   clock = new VirtualClock();
   sockets = new FakeSockets();
   internal = false;
   deaf = 0;
-  counters = { answered: 0, forwarded: 0, rejected: 0, failed: 0 };
-  const view = {
-    zone: () => zone,
-    asker: () => asker,
-    internal: () => internal,
-    deaf: () => {
-      deaf += 1;
-    },
-  };
+  counters = noQueries();
   random = new SeededRandom(3);
   // Drawn from 256 ids only, so that they collide.
   const colliding = { u32: () => random.u32() & 0xff, bytes: (n: number) => random.bytes(n) };
-  session = new Session({ clock, random: colliding }, sockets, view, counters);
+  const elsewhere = new Forwarder(
+    { clock, random: colliding, upstream: sockets.upstream },
+    {
+      timeoutMs: () => (internal ? TIMES.dnsForwardInternalMs : TIMES.dnsForwardMs),
+      onDeaf: () => {
+        deaf += 1;
+      },
+    },
+  );
+  const view = { zone: () => zone, asker: () => asker };
+  session = new Session({ clock, random: colliding, elsewhere }, sockets, view, counters);
 });
 
 const query = (name: string, id = 7) =>
@@ -133,13 +136,100 @@ describe("relaying", () => {
     assert.equal(counters.failed, 2);
   });
 
-  test("more than the limit in flight is SERVFAIL at once, with distinct ids below it", () => {
-    for (let id = 0; id <= LIMITS.dnsInflightPerSandboxMax; id += 1) {
-      sockets.udp.deliver(query("foreign", id));
+  test("2000 at once are all answered, few sent at a time, each under its own id", () => {
+    const names = Array.from({ length: LIMITS.dnsInflightPerSandboxMax }, (_, at) => `x${at}.org`);
+    for (const [id, name] of names.entries()) sockets.udp.deliver(query(name, id));
+    sockets.udp.deliver(query("one.more", 65_000));
+    assert.deepEqual(received(), ["65000 SERVFAIL 0"], "who comes on top hears so at once");
+    assert.equal(sockets.upstream.sent.length, LIMITS.dnsForwardAtOnceMax);
+    const ids = new Set<string>();
+    for (let at = 0; at < sockets.upstream.sent.length; at += 1) {
+      const packet = relayedPacket(at);
+      ids.add(packet.slice(0, 2).join());
+      sockets.upstream.deliver(reply(packet), RESOLVER);
     }
-    assert.equal(received().length, 1);
-    const ids = new Set(sockets.upstream.sent.map(({ packet }) => packet.slice(0, 2).join()));
-    assert.equal(ids.size, LIMITS.dnsInflightPerSandboxMax);
+    assert.equal(ids.size, names.length);
+    assert.equal(received().filter((text) => text.endsWith(" NOERROR 1")).length, names.length);
+    assert.deepEqual(clock.armed(), []);
+  });
+
+  test("a server that does not answer holds up the others only for a moment", () => {
+    const many = LIMITS.dnsForwardAtOnceMax;
+    for (let at = 0; at < many; at += 1) sockets.udp.deliver(query(`slow${at}.org`, at));
+    sockets.udp.deliver(query("other.network", 999));
+    assert.equal(sockets.upstream.sent.length, many);
+    clock.advance(TIMES.dnsForwardYoungMs);
+    assert.equal(sockets.upstream.sent.length, many + 1);
+    sockets.upstream.deliver(reply(relayedPacket(many)), RESOLVER);
+    assert.deepEqual(received(), ["999 NOERROR 1"]);
+  });
+
+  test("internal: 2000 questions all end within a second", () => {
+    internal = true;
+    for (let id = 0; id < 2000; id += 1) sockets.udp.deliver(query(`x${id}.org`, id));
+    clock.advance(999);
+    assert.equal(received().filter((text) => text.endsWith("SERVFAIL 0")).length, 2000);
+  });
+
+  test("the same question goes out once and comes back to everyone", () => {
+    for (const id of [7, 8, 9]) sockets.udp.deliver(query("foreign.org", id));
+    sockets.udp.deliver(query("Foreign.org", 10));
+    assert.equal(sockets.upstream.sent.length, 2, "another spelling is another question");
+    sockets.upstream.deliver(reply(relayedPacket()), RESOLVER);
+    assert.deepEqual(received(), ["7 NOERROR 1", "8 NOERROR 1", "9 NOERROR 1"]);
+  });
+
+  test("a resolver that leads back here: no storm, one SERVFAIL", () => {
+    sockets.udp.deliver(query("loop.org"));
+    for (let round = 0; round < 50; round += 1) {
+      const sent = sockets.upstream.sent.at(-1)?.packet ?? query("none");
+      sockets.udp.deliver(sent, { host: "127.0.0.1", port: 53_000 });
+      clock.advance(100);
+    }
+    assert.ok(sockets.upstream.sent.length <= 6, `${sockets.upstream.sent.length} sent in 5 s`);
+    clock.advance(TIMES.dnsForwardMs);
+    assert.equal(received()[0], "7 SERVFAIL 0");
+  });
+
+  test("a client that asks again after a second has its question sent again", () => {
+    sockets.udp.deliver(query("lost.org"));
+    clock.advance(TIMES.dnsForwardAgainMs - 1);
+    sockets.udp.deliver(query("lost.org"));
+    assert.equal(sockets.upstream.sent.length, 1);
+    clock.advance(1);
+    sockets.udp.deliver(query("lost.org"));
+    assert.equal(sockets.upstream.sent.length, 2);
+    sockets.upstream.deliver(reply(relayedPacket(1)), RESOLVER);
+    assert.equal(received().length, 3);
+  });
+
+  test("a reply is kept for the seconds it allows, no longer than five", () => {
+    sockets.udp.deliver(query("kept.org"));
+    sockets.upstream.deliver(reply(relayedPacket()), RESOLVER);
+    clock.advance(TIMES.dnsCacheMs - 1);
+    sockets.udp.deliver(query("KEPT.org", 8));
+    assert.equal(sockets.upstream.sent.length, 1);
+    const read = oracle.decode(Buffer.from(sockets.udp.sent[1]?.packet ?? []));
+    assert.deepEqual([read.id, read.questions?.[0]?.name], [8, "KEPT.org"]);
+    assert.equal(read.answers?.[0]?.type === "A" && read.answers[0].ttl, 56, "60 less what passed");
+    clock.advance(1);
+    sockets.udp.deliver(query("kept.org", 9));
+    assert.equal(sockets.upstream.sent.length, 2);
+    assert.deepEqual([counters.forwarded, counters.cached], [1, 1]);
+  });
+
+  test("more than a sandbox's rate is dropped, and counted", () => {
+    const rest = 10;
+    for (let count = 0; count < LIMITS.dnsQueriesBurstMax + rest; count += 1) {
+      sockets.udp.deliver(query("web"));
+    }
+    assert.deepEqual([counters.answered, counters.limited], [LIMITS.dnsQueriesBurstMax, rest]);
+    clock.advance(1);
+    for (let count = 0; count < 2 * LIMITS.dnsQueriesPerSecondMax; count += 1) {
+      sockets.udp.deliver(query("web"));
+    }
+    const perMs = LIMITS.dnsQueriesPerSecondMax / 1000;
+    assert.equal(counters.answered, LIMITS.dnsQueriesBurstMax + perMs);
   });
 
   test("three silences in a row, and only in a row, mean deaf", () => {

@@ -1,7 +1,8 @@
 /** What an asker sees: its own networks, every host's addresses, three spellings of a name. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseIpv4 } from "../../../dns/ipv4.ts";
+import { formatIpv4, parseIpv4 } from "../../../dns/ipv4.ts";
+import { EVERY_NETWORK } from "../../../dns/record.ts";
 import { Zone } from "../../../dns/zone.ts";
 
 const record = (network: string, ip: string, ...names: string[]) => ({
@@ -55,8 +56,9 @@ const cases: [string, ReadonlySet<string>, string[] | undefined][] = [
 ];
 for (const [name, networks, wanted] of cases) {
   test(`${JSON.stringify(name)} on ${[...networks]}`, () => {
-    const numbers = wanted?.map((ip) => parseIpv4(ip));
-    assert.deepEqual(zone.addresses(name, networks), numbers);
+    const found = zone.find(name, networks);
+    const addresses = found && new Set(found.instances.map(({ address }) => formatIpv4(address)));
+    assert.deepEqual(addresses && [...addresses], wanted);
   });
 }
 
@@ -73,4 +75,62 @@ test("reverse: the first good name with its network, seen networks only", () => 
 test("covers whole subnets and nothing beside them", () => {
   assert.equal(zone.covers(parseIpv4("10.47.1.1") ?? -1), true);
   assert.equal(zone.covers(parseIpv4("10.99.0.2") ?? -1), false);
+});
+
+test("the apex is below the labels of the name itself", () => {
+  const depth = (name: string) => zone.find(name, both)?.depth;
+  assert.equal(depth("web"), 0);
+  assert.equal(depth("web.back"), 1);
+  assert.equal(depth("db.corp.example.tsweave"), 3);
+  assert.equal(depth("db.tsweave.local"), 1);
+});
+
+test("an outside service is on every network, and joins containers of its name", () => {
+  const outside = new Zone(
+    [
+      record("tsweave", "10.32.0.2", "web"),
+      record(EVERY_NETWORK, "192.0.2.7", "web"),
+      record(EVERY_NETWORK, "192.0.2.8", "ldap.corp.example"),
+      record("Back", "192.0.2.9", "only-back"),
+    ],
+    [{ network: "quiet", cidr: "10.80.0.0/16" }],
+    "tsweave.local",
+  );
+  const addresses = (name: string, networks: ReadonlySet<string>) =>
+    outside
+      .find(name, networks)
+      ?.instances.map(({ address }) => formatIpv4(address))
+      .sort();
+  const names = (ip: string, networks: ReadonlySet<string>) =>
+    outside.pointers(parseIpv4(ip) ?? -1, networks).map((labels) => labels.join("."));
+  for (const name of ["web", "web.tsweave", "web.tsweave.local"]) {
+    assert.deepEqual(addresses(name, front), ["10.32.0.2", "192.0.2.7"], name);
+  }
+  assert.deepEqual(addresses("web", new Set(["quiet"])), ["192.0.2.7"]);
+  assert.deepEqual(addresses("web.quiet", new Set(["quiet"])), ["192.0.2.7"]);
+  assert.equal(addresses("web.quiet", front), undefined, "not on that network");
+  assert.deepEqual(addresses("ldap.corp.example", new Set()), ["192.0.2.8"]);
+  assert.equal(addresses("only-back", front), undefined);
+  assert.deepEqual(names("192.0.2.7", front), ["web.tsweave.local"]);
+  assert.deepEqual(names("192.0.2.8", front), ["ldap.corp.example"]);
+  assert.deepEqual(names("192.0.2.9", both), ["only-back.Back"]);
+  assert.deepEqual(names("192.0.2.9", front), []);
+  assert.deepEqual([...outside.networks].sort(), ["Back", "quiet", "tsweave"]);
+});
+
+test("doubtful instances answer only for want of others, of what the asker sees", () => {
+  const doubtful = (network: string, ip: string) => ({
+    ...record(network, ip, "web"),
+    isDoubtful: true,
+  });
+  const mixed = new Zone(
+    [doubtful("tsweave", "10.32.0.2"), record("Back", "10.99.0.2", "web")],
+    [],
+    "tsweave.local",
+  );
+  const addresses = (networks: ReadonlySet<string>) =>
+    mixed.find("web", networks)?.instances.map(({ address }) => formatIpv4(address));
+  assert.deepEqual(addresses(both), ["10.99.0.2"]);
+  assert.deepEqual(addresses(front), ["10.32.0.2"]);
+  assert.equal(mixed.pointers(parseIpv4("10.32.0.2") ?? -1, front).length, 1, "PTR all the same");
 });

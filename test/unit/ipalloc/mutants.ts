@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import type { AdoptionSchedule } from "./sim-adoption.ts";
 import type { DepartureSchedule, Mode } from "./sim-departures.ts";
 import type { SCENES, Scene } from "./sim-scenes.ts";
 
@@ -15,7 +16,7 @@ export interface Mutant {
   readonly rule: string;
   readonly name: string;
   /** What finds it: a random schedule of this mode, or a scene. */
-  readonly mode?: Mode;
+  readonly mode?: Mode | "adoption";
   readonly scene?: Scene;
   /** Where a rule is kept twice, both places go. */
   readonly edits: readonly Edit[];
@@ -29,6 +30,7 @@ interface Edit {
 
 const HONEST = { mode: "honest" } as const;
 const LYING = { mode: "lying" } as const;
+const ADOPTION = { mode: "adoption" } as const;
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -98,7 +100,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "space.ts",
-        find: "if (obstacle === undefined || runsThere)",
+        find: "if (obstacle === undefined || runsThere || isGone)",
         replace: "if (obstacle !== 'reserved')",
       },
     ],
@@ -218,7 +220,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "registrar.ts",
-        find: "await this.#verifyApplicants();",
+        find: "await this.#admissions.verify();",
         replace: "",
       },
     ],
@@ -285,7 +287,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if (!pool.open || this.#ledger.state.founding === undefined) return false;",
       },
       {
-        file: "ip-alloc.ts",
+        file: "life.ts",
         find: "if (ledger.state.founding === undefined || ledger.state.isMember) return undefined;",
         replace: "return undefined;",
       },
@@ -325,9 +327,34 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    ...ADOPTION,
+    rule: "R7/R8",
+    name: "who is adopted leaves its leases behind",
+    edits: [
+      {
+        file: "state.ts",
+        find: 'if (record.kind !== "own") yield record;',
+        replace: 'if (record.kind === "open") yield record;',
+      },
+    ],
+  },
+  {
+    ...ADOPTION,
+    rule: "R1",
+    name: "who is adopted takes its ranges along",
+    edits: [
+      {
+        file: "state.ts",
+        find: 'if (record.kind !== "own") yield record;',
+        replace: "yield record;",
+      },
+    ],
+  },
 ];
 
 export interface Simulation {
+  readonly AdoptionSchedule: typeof AdoptionSchedule;
   readonly DepartureSchedule: typeof DepartureSchedule;
   readonly SCENES: typeof SCENES;
 }
@@ -340,7 +367,9 @@ export async function planted(mutant: Mutant): Promise<Simulation> {
     const outfile = join(folder, "simulation.mjs");
     const { outputFiles } = await build({
       stdin: {
-        contents: 'export * from "./sim-departures.ts"; export * from "./sim-scenes.ts";',
+        contents: ["departures", "scenes", "adoption"]
+          .map((part) => `export * from "./sim-${part}.ts";`)
+          .join(""),
         resolveDir: here,
       },
       bundle: true,
@@ -389,6 +418,7 @@ export async function finding(
 ): Promise<string | undefined> {
   try {
     if (scene !== undefined) await simulation.SCENES[scene]();
+    else if (mode === "adoption") await new simulation.AdoptionSchedule(seed).run();
     else await new simulation.DepartureSchedule(seed, mode).run();
     return undefined;
   } catch (error) {

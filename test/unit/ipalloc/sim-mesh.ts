@@ -47,6 +47,8 @@ export class SimHost {
   readonly disk = new SimDisk();
   /** Its wall clock less the others'. */
   wallOffsetMs = 0;
+  /** The store whose journal was copied here, as long as what it says is not this host's own. */
+  copyOf: string | undefined;
   /** Never to come back, and its containers with it. */
   gone = false;
   /** Containers by address: what runs whatever the daemon does. */
@@ -74,6 +76,8 @@ export class SimMesh {
   readonly log = new QuietLog();
   readonly hosts: SimHost[];
   readonly faults: SimFaults;
+  /** Some store may be on two disks. */
+  hasCopies = false;
   /** One-way cuts, `from>to` by index. */
   readonly cuts = new Set<string>();
   /** By which address a host is named at the others' launch. */
@@ -175,6 +179,24 @@ export class SimMesh {
     twin.init = host.init;
     this.hosts.push(twin);
     return twin;
+  }
+
+  /** One more host, which begins with a copy of another's journal. */
+  addCopy(index: number): SimHost {
+    const { disk } = this.host(index);
+    const copy = new SimHost(this.hosts.length);
+    copy.disk.replace(disk.records);
+    copy.copyOf = disk.durable?.store;
+    this.hasCopies = true;
+    this.hosts.push(copy);
+    return copy;
+  }
+
+  /** The journal of a host that is down loses its last `count` records. */
+  setBack(index: number, count: number): void {
+    const { disk, running, inherited } = this.host(index);
+    disk.replace(disk.records.slice(0, disk.records.length - count));
+    for (const ip of running.keys()) inherited.add(parseAddress(ip).value);
   }
 
   /** A host that is never seen again. */

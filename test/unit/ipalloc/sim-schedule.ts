@@ -1,7 +1,8 @@
 /** One seeded life of a mesh: founding, containers, crashes, cuts, late joiners, healing. */
 import assert from "node:assert/strict";
 import { parseCidr } from "../../../ipalloc/cidr.ts";
-import { SimChecker } from "./sim-checker.ts";
+import { decodeRecord } from "../../../ipalloc/journal.ts";
+import { isRightful, SimChecker } from "./sim-checker.ts";
 import { type SimFaults, type SimHost, SimMesh } from "./sim-mesh.ts";
 import { SimWatch } from "./sim-watch.ts";
 
@@ -12,20 +13,34 @@ export interface Totals {
   granted: number;
   given: number;
   crashes: number;
+  /** Copied or set back. */
+  disks: number;
+}
+
+export interface Fate extends Partial<SimFaults> {
+  /** The mutant whose disk returns to its founding at each restart. */
+  readonly forgetful?: boolean;
+  /** Journals are copied to new hosts. */
+  readonly copies?: boolean;
+  /**
+   * Journals are set back to what they were. Until others show what was forgotten an address may be
+   * given again, so that only what holds all the same is checked. What only the set
+   * back store itself showed is lost with it: such space may be nobody's.
+   */
+  readonly setBacks?: boolean;
 }
 
 export class Schedule {
   readonly mesh: SimMesh;
-  readonly totals: Totals = { granted: 0, given: 0, crashes: 0 };
+  readonly totals: Totals = { granted: 0, given: 0, crashes: 0, disks: 0 };
   readonly #checker: SimChecker;
   readonly #watch: SimWatch;
   readonly #late: number;
-  readonly #forgetful: boolean;
+  readonly #fate: Fate;
   #keys = 0;
 
-  /** `forgetful`: the mutant whose disk returns to its founding at each restart. */
-  constructor(seed: number, mutant: Partial<SimFaults> & { forgetful?: boolean } = {}) {
-    const { forgetful = false, ...faults } = mutant;
+  constructor(seed: number, fate: Fate = {}) {
+    const { forgetful: _, copies: __, setBacks = false, ...faults } = fate;
     const count = 3 + (seed % 3);
     this.mesh = new SimMesh(seed, count, {
       loss: seed % 4 === 0 ? 0.3 : 0.05,
@@ -34,8 +49,8 @@ export class Schedule {
       ...faults,
     });
     this.#late = count - 1;
-    this.#forgetful = forgetful;
-    this.#checker = new SimChecker(this.mesh, POOL);
+    this.#fate = fate;
+    this.#checker = new SimChecker(this.mesh, POOL, !setBacks);
     this.#watch = new SimWatch(this.mesh, this.#checker);
   }
 
@@ -72,13 +87,14 @@ export class Schedule {
     else if (dice < 91) this.mesh.partition([random.below(this.mesh.hosts.length)]);
     else if (dice < 94) this.mesh.cut(host.index, random.below(this.mesh.hosts.length));
     else if (dice < 98) this.mesh.heal();
+    else await this.#disk(host);
     await this.mesh.run(random.chance(0.05) ? 15_000 : random.below(1200));
   }
 
   /** As the daemon does: opens the pool, then takes back leases whose containers are gone. */
   async #launch(index: number, declared?: readonly number[]): Promise<void> {
     const host = this.mesh.host(index);
-    if (this.#forgetful && declared === undefined) {
+    if (this.#fate.forgetful === true && declared === undefined) {
       const { records } = host.disk;
       host.disk.replace(records.slice(0, 1 + records.findIndex((r) => r.includes(0xa8))));
     }
@@ -88,7 +104,39 @@ export class Schedule {
     for (const { ip, key, cidr } of process.ipalloc.leases()) {
       if (host.running.get(ip) !== key) this.#watch.follow(host, process.ipalloc.release(cidr, ip));
     }
-    this.#watch.follow(host, process.ipalloc.openPool(POOL.text));
+    const opened = process.ipalloc.openPool(POOL.text);
+    this.#watch.follow(host, opened);
+    if (this.#fate.setBacks !== true) return;
+    // What runs and was forgotten is filed before anything is granted.
+    const known = new Set(process.ipalloc.leases().map(({ ip }) => ip));
+    for (const [ip, key] of host.running) {
+      if (known.has(ip)) continue;
+      this.#watch.follow(
+        host,
+        opened.then(() => process.ipalloc.adopt(POOL.text, key, ip)),
+      );
+    }
+    await this.mesh.run(200);
+  }
+
+  /** A disk is copied, or an older copy of it comes back. */
+  async #disk(host: SimHost): Promise<void> {
+    const { copies = false, setBacks = false } = this.#fate;
+    const { records } = host.disk;
+    const founded = records.findIndex((record) => decodeRecord(record).kind === "founding");
+    if (founded < 0 || host.copyOf !== undefined || this.totals.disks === 3) return;
+    if (copies) {
+      this.totals.disks++;
+      const copy = this.mesh.addCopy(host.index);
+      this.#checker.watch(copy);
+      await this.#launch(copy.index, [this.mesh.random.below(this.#late)]);
+    } else if (setBacks) {
+      this.totals.disks++;
+      this.mesh.crash(host.index);
+      this.#checker.forget(host.index);
+      this.mesh.setBack(host.index, this.mesh.random.below(host.disk.records.length - founded));
+      await this.#launch(host.index);
+    }
   }
 
   #allocate(host: SimHost): void {
@@ -127,6 +175,10 @@ export class Schedule {
   }
 
   #check(): void {
+    for (const host of this.mesh.hosts) {
+      const held = host.disk.durable?.pool(POOL.text)?.leases.count ?? 0;
+      if (isRightful(host) && held <= host.running.size) host.copyOf = undefined;
+    }
     this.#watch.check();
   }
 
@@ -139,7 +191,7 @@ export class Schedule {
     }
     await this.mesh.run(45_000);
     this.#check();
-    this.#checker.converged();
+    this.#checker.converged(this.#fate.setBacks !== true);
     for (const host of this.mesh.hosts) {
       const gifts = host.disk.durable?.pool(POOL.text)?.ownership ?? [];
       this.totals.given += gifts.filter(

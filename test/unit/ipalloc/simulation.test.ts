@@ -4,28 +4,43 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Schedule, type Totals } from "./sim-schedule.ts";
+import { type Fate, Schedule, type Totals } from "./sim-schedule.ts";
 
 const { SEED: ONLY, SCHEDULES: COUNT = "320" } = process.env;
 const SCHEDULES = Number(COUNT);
+const FIRST = Number(process.env.FROM ?? "1");
 
-test("no schedule of crashes, cuts and loss gives an address twice", async () => {
-  const sum: Totals = { granted: 0, given: 0, crashes: 0 };
-  const seeds = ONLY === undefined ? Array.from({ length: SCHEDULES }, (_, n) => n + 1) : [+ONLY];
+/** Runs schedules and adds up what they did. */
+async function runAll(count: number, fate: Fate = {}): Promise<Totals> {
+  const sum: Totals = { granted: 0, given: 0, crashes: 0, disks: 0 };
+  const seeds = ONLY === undefined ? Array.from({ length: count }, (_, n) => n + FIRST) : [+ONLY];
   for (const seed of seeds) {
     try {
-      const totals = await new Schedule(seed).run();
-      sum.granted += totals.granted;
-      sum.given += totals.given;
-      sum.crashes += totals.crashes;
+      const totals = await new Schedule(seed, fate).run();
+      for (const what of Object.keys(sum) as (keyof Totals)[]) sum[what] += totals[what];
     } catch (error) {
       throw new Error(`SEED=${seed}: ${(error as Error).message}`, { cause: error });
     }
   }
+  return sum;
+}
+
+test("no schedule of crashes, cuts and loss gives an address twice", async () => {
+  const sum = await runAll(SCHEDULES);
   if (ONLY !== undefined) return;
   assert.ok(sum.granted > SCHEDULES * 5, `only ${sum.granted} grants: the test tests nothing`);
   assert.ok(sum.given > SCHEDULES, `only ${sum.given} gifts`);
   assert.ok(sum.crashes > SCHEDULES, `only ${sum.crashes} crashes`);
+});
+
+test("a host that begins with a copy of another's journal gives nothing of it", async () => {
+  const { disks } = await runAll(SCHEDULES / 4, { copies: true });
+  if (ONLY === undefined) assert.ok(disks > SCHEDULES / 16, `only ${disks} copies`);
+});
+
+test("after journals were set back everything comes to rest", async () => {
+  const { disks } = await runAll(SCHEDULES / 4, { setBacks: true });
+  if (ONLY === undefined) assert.ok(disks > SCHEDULES / 16, `only ${disks} set back`);
 });
 
 /** The first seed at which the checkers find a broken rule. */

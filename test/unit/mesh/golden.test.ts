@@ -74,6 +74,13 @@ const MESSAGES: Record<string, Message> = {
   },
   "update left ipv6": { type: "update", record: { ...V6, state: "left" } },
   hello: { type: "hello", record: RECORD, digest: Buffer.alloc(8, 9), want: true },
+  "hello with a state": {
+    type: "hello",
+    record: RECORD,
+    digest: Buffer.alloc(8, 9),
+    want: false,
+    state: Buffer.alloc(8, 7),
+  },
   list: { type: "list", want: false },
   "list of buckets": { type: "list", want: true, mask: 0x8000_0001 },
   accuse: {
@@ -221,6 +228,7 @@ describe("golden bytes", () => {
       "notice: other key": noticeFor(membership, "other-key") ?? Buffer.alloc(0),
       "notice: sealed here": noticeFor(Buffer.alloc(40), "sealed") ?? Buffer.alloc(0),
       "notice: plain here": noticeFor(tables, "plain") ?? Buffer.alloc(0),
+      "challenge that answers": seal.seal("datagram", KINDS.challenge, Buffer.alloc(32, 1)),
       "key id": Buffer.from(key(0x11).id, "hex"),
     };
     same("seal", made);

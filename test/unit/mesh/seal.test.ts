@@ -51,6 +51,50 @@ test("peers with one key understand one another from the first datagram", async 
   }
 });
 
+test("a first contact costs one question a pair, and one answer unless both ask", async () => {
+  const world = new SealedWorld();
+  const kinds = (): number[] => world.recorded.splice(0).map(({ bytes }) => (bytes[3] ?? 0) & 0x7f);
+  const [a, b] = [world.sealed(1), world.sealed(1)];
+  a.say(b, "first");
+  await world.clock.run(20);
+  assert.deepEqual(kinds(), [KINDS.tables, KINDS.challenge, KINDS.proof]);
+  b.say(a, "answer");
+  await world.clock.run(20);
+  assert.deepEqual(kinds(), [KINDS.tables], "its challenge was its proof");
+  assert.deepEqual([a.got, b.got], [["answer"], ["first"]]);
+  const [c, d] = [world.sealed(1), world.sealed(1)];
+  c.say(d, "at once");
+  d.say(c, "at once");
+  await world.clock.run(20);
+  const both = [KINDS.tables, KINDS.tables, KINDS.challenge, KINDS.challenge];
+  assert.deepEqual(kinds(), both, "each answers the other's datagram");
+  assert.deepEqual([c.got, d.got], [["at once"], ["at once"]]);
+});
+
+test("a challenge admits its sender only for a datagram that was just sent here", async () => {
+  for (const [afterMs, admitted] of [
+    [100, 1],
+    [6000, 0],
+  ] as const) {
+    const world = new SealedWorld();
+    const [a, b] = [world.sealed(1), world.sealed(1)];
+    world.network.cuts.add(`${b.at.host}>${a.at.host}`);
+    a.say(b, "first");
+    await world.clock.run(afterMs);
+    world.network.heal();
+    const [, challenge] = world.recorded;
+    assert.ok(challenge);
+    world.inject(challenge.from, challenge.to, challenge.bytes);
+    await world.clock.run(20);
+    assert.equal(a.seal?.senders.size, admitted, `${afterMs} ms later`);
+    const later = world.peer(a.seal?.ring, a.at);
+    later.say(b, "another life");
+    world.inject(challenge.from, challenge.to, challenge.bytes);
+    await world.clock.run(1);
+    assert.equal(later.seal?.senders.size, 0, "what another life sent proves nothing");
+  }
+});
+
 test("what goes to several is sealed once, and again when it is said again", async () => {
   const world = new SealedWorld();
   const a = world.sealed(1);

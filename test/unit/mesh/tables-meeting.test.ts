@@ -133,6 +133,21 @@ describe("peers that meet", () => {
     await world.untilEqual(100);
   });
 
+  it("bring a latecomer what it lacks once, whomever else it meets", async () => {
+    const world = new World();
+    for (let index = 0; index < 8; index += 1) await world.start(index, 500);
+    world.tell("alive");
+    await world.untilEqual(4000);
+    await world.clock.run(2000);
+    const before = world.network.trace.length;
+    await world.start(8);
+    world.tell("alive");
+    await world.untilEqual(4000);
+    await world.clock.run(2000);
+    const large = world.network.trace.slice(before).filter(({ bytes }) => bytes.length > 20_000);
+    assert.equal(large.length, 1, large.map(({ kind, bytes }) => `${kind} ${bytes.length}`).join());
+  });
+
   it("count for an announcement only as far as they said, also after a quick restart", async () => {
     const world = new World();
     for (let index = 0; index < 3; index += 1) await world.start(index, 1);

@@ -258,6 +258,29 @@ describe("the Docker driver", () => {
   );
 
   it(
+    "tells of exposed ports, and of health at each change",
+    inWorld(async ({ world, cli }) => {
+      const networkId = await cli.networkCreate("tsweave", SUBNET);
+      const { container, endpointId } = await cli.run("web", networkId);
+      const told = () => {
+        const row = world.host.nameRows.get(endpointId);
+        return [row?.ports.map(({ port, protocol }) => `${port}/${protocol}`), row?.isUnhealthy];
+      };
+      assert.deepEqual(told(), [[], false]);
+      const event = { type: "container", id: container.id, attributes: { name: "web" } } as const;
+      container.ports = ["80/tcp", "53/udp", "nonsense", "70000/tcp"];
+      container.isUnhealthy = true;
+      world.engine.emit({ ...event, action: "health_status: unhealthy" });
+      await world.idle();
+      assert.deepEqual(told(), [["80/tcp", "53/udp"], true]);
+      container.isUnhealthy = false;
+      world.engine.emit({ ...event, action: "health_status: healthy" });
+      await world.idle();
+      assert.deepEqual(told(), [["80/tcp", "53/udp"], false]);
+    }),
+  );
+
+  it(
     "removes a network with its rows, namespace and pool",
     inWorld(async ({ world, cli }) => {
       const networkId = await cli.networkCreate("blue", "10.80.0.0/16");

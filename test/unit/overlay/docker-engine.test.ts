@@ -59,6 +59,7 @@ describe("the engine's API", () => {
       internal: false,
       subnets: ["10.32.0.0/12"],
       options: { "com.docker.network.driver.mtu": "9000" },
+      labels: {},
       ipRange: "10.40.0.0/16",
       gateway: "10.32.0.1",
       auxiliary: ["10.32.0.9"],
@@ -79,6 +80,7 @@ describe("the engine's API", () => {
     const container = await engine.container("web", 1000);
     assert.equal(container?.name, "web");
     assert.equal(container?.sandboxKey, "/var/run/docker/netns/1");
+    assert.deepEqual([container?.ports, container?.isUnhealthy], [["80/tcp", "53/udp"], true]);
     assert.deepEqual(container?.networks, [
       {
         networkId: "abc",
@@ -106,8 +108,26 @@ describe("the engine's API", () => {
       Driver: "tsweave",
       Internal: false,
       Options: {},
+      Labels: {},
       IPAM: { Driver: "tsweave", Config: [{ Subnet: "10.32.0.0/12" }] },
     });
+    const all = {
+      gateway: "10.32.0.9",
+      ipRange: "10.33.0.0/16",
+      auxiliary: ["10.32.0.7"],
+      labels: { "com.docker.compose.network": "default" },
+    };
+    await engine.createNetwork({ ...spec, ...all, internal: true, options: {} });
+    const { IPAM, Labels } = JSON.parse(body.slice(body.lastIndexOf('{"Name"')));
+    assert.deepEqual(Labels, all.labels);
+    assert.deepEqual(IPAM.Config, [
+      {
+        Subnet: "10.32.0.0/12",
+        Gateway: "10.32.0.9",
+        IPRange: "10.33.0.0/16",
+        AuxiliaryAddresses: { reserved0: "10.32.0.7" },
+      },
+    ]);
   });
 
   it("tells absence, refusal, garbage and silence apart", async () => {
@@ -201,8 +221,8 @@ const NETWORK = {
 const CONTAINER = {
   Id: "c0ffee",
   Name: "/web",
-  State: { Running: true },
-  Config: { Hostname: "c0ffee" },
+  State: { Running: true, Health: { Status: "unhealthy" } },
+  Config: { Hostname: "c0ffee", ExposedPorts: { "80/tcp": {}, "53/udp": {} } },
   NetworkSettings: {
     SandboxKey: "/var/run/docker/netns/1",
     Networks: {

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { encodeWire, type Store } from "../../../mesh/index.ts";
 import { FileStore } from "../../../mesh/io/file-store.ts";
 import { type HeldEndpoint, type HeldNetwork, Ledger } from "../../../overlay/index.ts";
+import { endpointRecord } from "../../../overlay/ledger-records.ts";
 import { MemoryStore } from "../../lib/memory-store.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 
@@ -34,6 +35,8 @@ function endpoint(id: string): HeldEndpoint {
     containerId: "c".repeat(64),
     names: ["web"],
     links: ["db"],
+    ports: ["80/tcp"],
+    isUnhealthy: true,
   };
 }
 
@@ -51,6 +54,14 @@ describe("the ledger", () => {
     assert.deepEqual(again.endpoints(), [{ ...endpoint("one"), joined: false }]);
     await again.dropNetwork(NETWORK.id);
     assert.deepEqual((await Ledger.open(store, new QuietLog())).networks(), []);
+  });
+
+  it("reads an endpoint of a version that knew no ports and no health", async () => {
+    const store = new MemoryStore();
+    const record = endpointRecord(endpoint("one"));
+    store.journals.set("overlay", [encodeWire(Array.isArray(record) ? record.slice(0, 10) : 0)]);
+    const [found] = (await Ledger.open(store, new QuietLog())).endpoints();
+    assert.deepEqual(found, { ...endpoint("one"), ports: [], isUnhealthy: false });
   });
 
   it("shows nothing that is not on disk", async () => {

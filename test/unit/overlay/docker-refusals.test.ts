@@ -74,11 +74,11 @@ describe("what the Docker driver refuses", () => {
   );
 
   it(
-    "refuses a pool that this engine holds: the engine would ask for ever",
+    "refuses a pool that shares addresses with another, not one of a network's own subnet",
     inWorld(async ({ world, cli }) => {
       await cli.networkCreate("tsweave", SUBNET);
       const again = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: SUBNET });
-      assert.match(again.Error ?? "", /in use by network tsweave/);
+      assert.equal(again.Error, undefined);
       const inside = await world.call("IpamDriver.RequestPool", { ...SPACE, Pool: "10.33.0.0/16" });
       assert.match(inside.Error ?? "", /in use by network tsweave/);
     }),

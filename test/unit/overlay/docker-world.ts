@@ -14,6 +14,7 @@ import {
   Docker,
   Ledger,
   type LocalEndpoint,
+  type NamesRow,
   type Network,
   type Sandbox,
   type ServedPlugin,
@@ -119,9 +120,13 @@ export class FakeHost {
   readonly networks = new Map<string, Network>();
   readonly endpoints = new Map<string, LocalEndpoint>();
   readonly names = new Map<string, readonly string[]>();
+  readonly nameRows = new Map<string, NamesRow>();
   readonly hooks = new Map<string, Sandbox>();
   readonly sandboxes = new Set<string>();
   readonly removedNetworks: string[] = [];
+  /** What CreateNetwork and DeleteNetwork told the mesh: ids, and names. */
+  readonly made: string[] = [];
+  readonly removed: string[] = [];
   /** What happened, in order, for assertions on order. */
   readonly order: string[] = [];
   refreshed = 0;
@@ -167,8 +172,9 @@ export class FakeHost {
       this.names.delete(id);
       this.order.push("withdraw");
     },
-    names: (id: string, _network: string, _ip: string, names: readonly string[]) => {
-      this.names.set(id, names);
+    names: (id: string, row: NamesRow) => {
+      this.nameRows.set(id, row);
+      this.names.set(id, row.names);
     },
     announce: async () => {
       this.order.push("announce");
@@ -232,6 +238,12 @@ export class World {
         publisher: host.publisher,
         dns: host.dns,
         sandboxes: { exists: async (key) => host.sandboxes.has(key) },
+        register: {
+          made: (networkId) => host.made.push(networkId),
+          removed: async ({ name }) => {
+            host.removed.push(name);
+          },
+        },
         plan: {
           place: ({ name, underlayMtuBytes }) => ({
             vni: name === "tsweave" ? 256 : 0x800000 + name.length,

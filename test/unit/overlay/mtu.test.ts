@@ -28,7 +28,7 @@ const ROUTES = JSON.stringify([
   { dst: "172.17.0.0/16", dev: "docker0" },
   { dst: "10.40.0.7", dev: "wg0" },
   { type: "blackhole", dst: "198.18.0.0/15" },
-  { dst: "10.32.0.0/12", dev: "tsweave_gwbridge" },
+  { dst: "10.32.0.0/12", dev: "tsweave_gw" },
 ]);
 
 test("an overlapping route is named with its device, defaults and our own are not", () => {

@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { chooseVni, DEFAULT_NETWORK, settleVnis } from "../../../overlay/vni.ts";
+import {
+  chooseVni,
+  DEFAULT_NETWORK,
+  networkLabel,
+  settleVnis,
+  type VniClaim,
+} from "../../../overlay/vni.ts";
 
 test("the default network has 256, others the same number everywhere, in the upper half", () => {
   assert.equal(chooseVni("tsweave", new Set([256])), 256);
@@ -50,4 +56,37 @@ test("the first by name keeps a number that two claim", () => {
     { name: DEFAULT_NETWORK, vni: 256 },
   ]);
   assert.equal(stolen.get(DEFAULT_NETWORK), 256);
+});
+
+test("hosts that see a clash one after the other come to the same numbers and stay there", () => {
+  const labels = ["a 10.1.0.0/16", "b 10.2.0.0/16", "c 10.3.0.0/16"];
+  const start = fc.constantFrom(0x800001, 0x800002);
+  const hosts = fc.array(fc.tuple(start, start, start), { minLength: 2, maxLength: 5 });
+  fc.assert(
+    fc.property(hosts, fc.array(fc.nat(4), { maxLength: 30 }), (first, order) => {
+      const claims: VniClaim[][] = first.map((vnis) =>
+        vnis.map((vni, at) => ({ name: labels[at] ?? "", vni })),
+      );
+      const move = (host: number): boolean => {
+        const settled = settleVnis(claims.flat());
+        const before = JSON.stringify(claims[host]);
+        claims[host] = (claims[host] ?? []).map(({ name }) => ({
+          name,
+          vni: settled.get(name) ?? 0,
+        }));
+        return JSON.stringify(claims[host]) !== before;
+      };
+      for (const host of order) move(host % claims.length);
+      let rounds = 0;
+      while (claims.map((_, host) => move(host)).includes(true)) rounds += 1;
+      assert.ok(rounds <= 4, `${rounds} rounds`);
+      assert.equal(new Set(claims.map((own) => JSON.stringify(own))).size, 1);
+      assert.equal(new Set(claims[0]?.map(({ vni }) => vni)).size, labels.length);
+    }),
+  );
+});
+
+test("networks of one name and two subnets never share a number", () => {
+  const [one, two] = [networkLabel("n", "10.1.0.0/16"), networkLabel("n", "10.2.0.0/16")];
+  assert.notEqual(chooseVni(one, new Set()), chooseVni(two, new Set()));
 });

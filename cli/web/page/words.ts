@@ -1,0 +1,53 @@
+/**
+ * How the page puts facts into words. Names come from containers and other hosts.
+ *
+ * Law: whatever a name holds, it is one line and does not turn the text around it (bidi controls).
+ */
+import type { MapEndpoint, MapHost } from "./model.ts";
+
+/** A name as it is shown. */
+export function shown(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\u{fffd}");
+}
+
+export function rttText(rttMs: number | null): string {
+  if (rttMs === null) return "";
+  return rttMs < 1000 ? `${rttMs} ms` : `${rttMs / 1000} s`;
+}
+
+/** The way from the daemon's host to this one. */
+export function pathText(host: MapHost): string {
+  if (host.self) return "this host";
+  if (host.direct === true) return "direct";
+  if (host.direct === null) return "not known";
+  const why = host.fault === null ? "" : ` (${FAULTS[host.fault] ?? host.fault})`;
+  return `no direct path${why}`;
+}
+
+const FAULTS: Readonly<Record<string, string>> = {
+  silent: "nothing comes back",
+  refused: "the port is closed",
+  "tcp-only": "only TCP passes",
+};
+
+export type Tone = "good" | "warn" | "bad" | "off";
+
+const TONES: Readonly<Record<MapEndpoint["state"], Tone>> = {
+  alive: "good",
+  suspect: "warn",
+  unplugged: "warn",
+  dead: "bad",
+  left: "off",
+};
+
+export function toneOf({ state, direct }: Pick<MapHost, "state" | "direct">): Tone {
+  return state === "alive" && direct === false ? "warn" : TONES[state];
+}
+
+export function endpointTone(state: MapEndpoint["state"]): Tone {
+  return TONES[state];
+}
+
+export function count(number: number, one: string): string {
+  return `${number} ${one}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,145 @@
+/** `tsweave doctor` and `ping` with real daemons, on hosts that are network namespaces. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import type { PingReport } from "../../cli/commands/ping.ts";
+import type { Examined } from "../../cli/doctor/examine.ts";
+import { eventually } from "../lib/mesh-hosts.ts";
+import { connection, type NetnsDaemon, NetnsDaemons } from "../lib/netns-daemons.ts";
+import { type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
+import { ROOT } from "../lib/sources.ts";
+
+const TAG = `d${(process.pid % 0xffff).toString(16)}`;
+const lab = new NetnsLab(TAG);
+const daemons = new NetnsDaemons();
+const empty = mkdtempSync(join(tmpdir(), "tw-doctor-"));
+
+before(() => lab.open(2));
+afterEach(() => daemons.stop());
+after(async () => {
+  await daemons.close();
+  await lab.close();
+  rmSync(empty, { recursive: true });
+});
+
+function hosts(): [NetnsHost, NetnsHost] {
+  const [a, b] = lab.hosts;
+  assert.ok(a && b);
+  return [a, b];
+}
+
+/** Runs the command line on a host. */
+function cli(host: NetnsHost, ...words: string[]) {
+  const program = [process.execPath, "--import", "tsx", "cli/main.ts", ...words];
+  const env = { ...process.env, TSWEAVE_NO_DOCKER: "1", TSWEAVE_STATE_DIR: join(empty, "state") };
+  const argv = [`--net=/run/netns/${host.netns}`, ...program];
+  const { status, stdout, stderr } = spawnSync("nsenter", argv, {
+    cwd: ROOT,
+    encoding: "utf8",
+    env,
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+
+function doctor(host: NetnsHost, runDir: string, ...words: string[]) {
+  const { code, out, err } = cli(host, "doctor", "--json", "--run-dir", runDir, ...words);
+  assert.ok(code === 0 || code === 4, err);
+  const { schema, ok, daemon, findings } = JSON.parse(out);
+  assert.deepEqual([schema, ok], [1, code === 0], out);
+  return { daemon, findings: findings as Examined[] };
+}
+
+const not = (findings: readonly Examined[], check: string) =>
+  findings.filter((one) => one.check === check && one.state !== "ok");
+
+async function joined(a: NetnsDaemon, b: NetnsDaemon): Promise<void> {
+  await eventually("joined", 30_000, async () => {
+    assert.equal((await connection(a, b)).state, "established");
+    assert.equal((await connection(b, a)).state, "established");
+    assert.ok((await a.client.status()).ipam.founded);
+  });
+}
+
+test("without a daemon: kernel, tools and ports, and who has the port", async () => {
+  const [host] = hosts();
+  const well = doctor(host, empty);
+  assert.equal(well.daemon, false);
+  for (const check of ["kernel", "tools", "ports", "range", "firewall", "disk"]) {
+    assert.deepEqual(not(well.findings, check), [], check);
+    assert.ok(
+      well.findings.some((one) => one.check === check),
+      check,
+    );
+  }
+  assert.match(not(well.findings, "daemon")[0]?.next ?? "", /tsweave launch/);
+  await sh(`ip -n ${host.netns} route add 10.40.0.0/24 dev eth0`);
+  await sh(`ip netns exec ${host.netns} nft add table inet wall`);
+  const chain = "{ type filter hook input priority 0 ; policy drop ; }";
+  await sh(`ip netns exec ${host.netns} nft add chain inet wall in ${chain}`);
+  try {
+    const ill = doctor(host, empty).findings;
+    assert.match(not(ill, "range")[0]?.text ?? "", /overlaps the host's route 10\.40\.0\.0\/24/);
+    assert.match(not(ill, "firewall")[0]?.text ?? "", /chain inet wall in drops/);
+  } finally {
+    await sh(`ip netns exec ${host.netns} nft delete table inet wall`);
+    await sh(`ip -n ${host.netns} route del 10.40.0.0/24 dev eth0`);
+  }
+});
+
+test("a stale control socket is named, and removed with --fix only", async () => {
+  const [host] = hosts();
+  const path = join(empty, "control.sock");
+  // A listener that is gone without its file: bound here, and left by a killed process.
+  const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 9))`;
+  spawnSync(process.execPath, ["-e", script]);
+  const stale = () =>
+    doctor(host, empty).findings.filter(({ text }) => text.startsWith(`${path} is stale`));
+  assert.equal(stale()[0]?.state, "warn");
+  const fixed = doctor(host, empty, "--fix").findings.filter((one) => one.fixed);
+  assert.match(fixed[0]?.text ?? "", /removed .*control\.sock/);
+  assert.deepEqual(stale(), []);
+});
+
+test("with daemons: peers, MTU, ports of the data path, drift", async () => {
+  const [h1, h2] = hosts();
+  const a = daemons.start(h1, "h1", ["192.0.2.2"]);
+  const b = daemons.start(h2, "h2", ["192.0.2.1"]);
+  await joined(a, b);
+  const { host } = { host: await a.client.host() };
+  const well = doctor(h1, host.config.runDir);
+  assert.equal(well.daemon, true);
+  for (const check of ["daemon", "health", "peers", "mtu", "clock", "ports", "drift"]) {
+    assert.deepEqual(not(well.findings, check), [], check);
+  }
+  const pinged = cli(h1, "ping", "h2", "-c", "2", "--json", "--run-dir", host.config.runDir);
+  assert.equal(pinged.code, 0, pinged.out + pinged.err);
+  const { gossip, answers, underlay, tunnel } = JSON.parse(pinged.out) as PingReport;
+  assert.deepEqual([gossip.state, answers.length, tunnel], ["established", 2, null]);
+  assert.ok((answers[0]?.tookMs ?? 1e9) < 1000 && (underlay.rttMs ?? 1e9) < 1000, pinged.out);
+  assert.equal(underlay.largestBytes, 1500);
+  const text = cli(h1, "ping", "192.0.2.2", "--run-dir", host.config.runDir).out;
+  assert.match(text, /^ {2}underlay {2}192\.0\.2\.2: \S+ms, packets up to 1500 bytes$/m);
+  assert.equal(cli(h1, "ping", "nobody", "--run-dir", host.config.runDir).code, 5);
+
+  await b.client.stop();
+  await sh(`ip -n ${h2.netns} link set eth0 mtu 1400`);
+  try {
+    const other = daemons.start(h2, "h2b", ["192.0.2.1", "--vxlan-port", "4790"]);
+    await joined(a, other);
+    const ill = doctor(h1, host.config.runDir).findings;
+    assert.match(not(ill, "peers")[0]?.text ?? "", /h2b has --vxlan-port 4790, this host 4789/);
+    await sh(`ip -n tw${TAG}-lan link set port2 mtu 1400`);
+    const narrow = cli(h1, "ping", "h2b", "-c", "1", "--json", "--run-dir", host.config.runDir);
+    const { underlay: cut } = JSON.parse(narrow.out) as PingReport;
+    // A bridge lets four bytes more through than its port's MTU: room for a VLAN tag.
+    const largest = cut.largestBytes ?? 0;
+    assert.ok(largest >= 1400 && largest <= 1404, narrow.out + narrow.err);
+    assert.match(not(ill, "mtu")[0]?.text ?? "", /h2b's underlay has MTU 1400, this host's 1500/);
+  } finally {
+    await sh(`ip -n tw${TAG}-lan link set port2 mtu 1500`);
+    await sh(`ip -n ${h2.netns} link set eth0 mtu 1500`);
+  }
+});

@@ -1,0 +1,164 @@
+/** Networks of the mesh: the command, what its calls accept, and two networks of one name. */
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { networkOf, networkRemovalOf } from "../../../cli/control/network-bodies.ts";
+import { startControl } from "../../../cli/control/server.ts";
+import { Heirs } from "../../../cli/wiring/heirs.ts";
+import { networkPlan } from "../../../cli/wiring/network-plan.ts";
+import { SharedRows } from "../../../cli/wiring/shared-rows.ts";
+import type { TableName, TableRow, Tables, WireValue } from "../../../mesh/index.ts";
+import { endpointToWire, namesToWire, networkToWire } from "../../../overlay/index.ts";
+import { QuietLog } from "../../lib/quiet-log.ts";
+import { VirtualClock } from "../../lib/virtual-clock.ts";
+import { FakeBackend } from "./fixture-facts.ts";
+import { run, temporary } from "./fixture-run.ts";
+
+async function serving(context: TestContext) {
+  const runDir = await temporary(context);
+  const backend = new FakeBackend();
+  const server = await startControl({ runDir, backend, log: new QuietLog() });
+  context.after(() => server.close());
+  return { backend, at: ["--run-dir", runDir] };
+}
+
+describe("tsweave network", () => {
+  it("lists, makes and removes", async (context) => {
+    const { backend, at } = await serving(context);
+    const list = await run(["network", ...at]);
+    assert.match(list.out, /^NETWORK .* PRESENT ON +CONFLICTS\ntsweave .* host1,host2 +-\n$/);
+    const json = await run(["network", "ls", "--json", ...at]);
+    assert.deepEqual(JSON.parse(json.out), { schema: 1, networks: backend.networks() });
+    const made = await run(["network", "create", "blue", ...at]);
+    assert.match(made.out, /made network blue \(10\.70\.0\.0\/16, VNI 9000001\) on every host/);
+    const flags = [
+      "--subnet",
+      "10.9.0.0/16",
+      "--internal",
+      "--mtu",
+      "1300",
+      "--gateway",
+      "10.9.0.9",
+    ];
+    await run(["network", "create", "red", ...flags, "--ip-range", "10.9.4.0/24", ...at]);
+    const removed = await run(["network", "rm", "blue", "--subnet", "10.70.0.0/16", ...at]);
+    assert.deepEqual([removed.code, removed.out], [0, "removed network blue (10.70.0.0/16)\n"]);
+    assert.match(removed.err, /not yet followed: host2/);
+    assert.deepEqual(JSON.parse(JSON.stringify(backend.networkWishes)), [
+      { name: "blue", internal: false },
+      {
+        ...{ name: "red", subnet: "10.9.0.0/16", internal: true, mtu: 1300 },
+        ...{ gateway: "10.9.0.9", ipRange: "10.9.4.0/24" },
+      },
+      { name: "blue", subnet: "10.70.0.0/16" },
+    ]);
+  });
+
+  it("refuses what it does not know, by name", async () => {
+    const refusals: [string[], RegExp][] = [
+      [["crate", "blue"], /no action 'crate'; did you mean 'create'/],
+      [["create"], /create needs a NAME/],
+      [["rm"], /rm needs a NAME/],
+      [["ls", "blue"], /ls takes no such argument/],
+      [["rm", "blue", "--internal"], /rm takes no --internal/],
+      [["ls", "--subnet", "10.0.0.0/8"], /ls takes no --subnet/],
+      [["create", "blue", "--mtu", "big"], /--mtu big is not a number/],
+      [["create", "blue", "--subent", "10.0.0.0/8"], /--subent/],
+    ];
+    for (const [words, why] of refusals) {
+      const { code, err } = await run(["network", ...words]);
+      assert.equal(code, 2, words.join(" "));
+      assert.match(err, why);
+    }
+  });
+
+  it("is asked for strictly", () => {
+    assert.deepEqual(networkOf({ name: "b", subnet: "10.0.0.0/8" }).subnet, "10.0.0.0/8");
+    const bad: [unknown, RegExp][] = [
+      [{ name: "blue", subent: "10.0.0.0/8" }, /no field 'subent'/],
+      [{ name: "-blue" }, /name/],
+      [{ name: "x".repeat(300) }, /name/],
+      [{ name: "blue", internal: "yes" }, /internal/],
+      [{ name: "blue", mtu: "1300" }, /mtu/],
+      [{ name: "blue", gateway: "x".repeat(100) }, /gateway/],
+      [null, /name/],
+    ];
+    for (const [body, why] of bad) {
+      assert.throws(() => networkOf(body), { code: "BAD_REQUEST", message: why });
+    }
+    assert.throws(() => networkRemovalOf({ name: "b", force: true }), /no field 'force'/);
+  });
+});
+
+const [SELF, FRIEND, STRANGER] = ["a", "b", "c"].map((letter) => letter.repeat(32)) as [
+  string,
+  string,
+  string,
+];
+const [RED, GREEN] = ["10.50.0.0/16", "10.50.8.0/24"];
+
+/** Three hosts have a network of one name, two of them the same. */
+function rowsOf(own: boolean): SharedRows {
+  const network = (vni: number, subnet: string) =>
+    networkToWire({ vni, subnet, gateway: "10.50.0.1", mtuBytes: 1450, internal: false });
+  const endpoint = (ip: string) =>
+    endpointToWire({ network: "blue", ip, mac: "02:42:0a:32:08:05", vtep: "192.0.2.2" });
+  const names = (ip: string, name: string) =>
+    namesToWire({ network: "blue", ip, names: [name], ports: [], isUnhealthy: false });
+  const list: [TableName, string, string, WireValue][] = [
+    ["networks", FRIEND, "blue", network(9_000_001, RED)],
+    ["networks", STRANGER, "blue", network(9_000_002, GREEN)],
+    ["endpoints", FRIEND, "e1", endpoint("10.50.8.5")],
+    ["endpoints", STRANGER, "e2", endpoint("10.50.8.5")],
+    ["names", FRIEND, "e1", names("10.50.8.5", "friend")],
+    ["names", STRANGER, "e2", names("10.50.8.5", "stranger")],
+  ];
+  if (own) list.push(["networks", SELF, "blue", network(9_000_001, RED)]);
+  const all: TableRow[] = list.map(([table, origin, key, value]) => ({
+    ...{ table, origin, key, value },
+  }));
+  const tables = {
+    rows: (table: TableName) => all.filter((row) => row.table === table),
+    watch: () => () => undefined,
+  } as unknown as Tables;
+  const presence = { namesCount: () => true, entriesCount: () => true };
+  const clock = new VirtualClock();
+  const heirs = new Heirs({ presence, clock, members: () => [], vteps: () => new Map() });
+  return new SharedRows({ tables, heirs, members: () => [], log: new QuietLog() }, SELF);
+}
+
+describe("two networks of one name", () => {
+  it("do not disturb one another, though they have an address in common", () => {
+    const rows = rowsOf(true);
+    assert.deepEqual(
+      rows.remotes().map(({ id }) => id),
+      ["e1"],
+    );
+    assert.deepEqual(
+      rows.nameRecords().flatMap(({ names }) => names),
+      ["friend"],
+    );
+    assert.deepEqual(
+      rows.networkList().map(({ row, origins }) => [row.subnet, origins.length]),
+      [
+        [RED, 2],
+        [GREEN, 1],
+      ],
+    );
+    assert.equal(rows.endpointsOn("blue", RED).length, 1);
+    assert.equal(rows.endpointsOn("blue", GREEN).length, 1);
+  });
+
+  it("have numbers of their own, which stand", () => {
+    const options = { underlayMtuBytes: 1500, underlay: 4, mtuBytes: undefined } as const;
+    const plan = networkPlan(() => rowsOf(false), { ...options, defaultNetwork: "tsweave" });
+    const place = (name: string, subnet: string) =>
+      plan.place({ name, subnet, underlayMtuBytes: 0 }).vni;
+    assert.equal(place("blue", RED), 9_000_001);
+    assert.equal(place("blue", GREEN), 9_000_002);
+    assert.equal(place("tsweave", "10.32.0.0/12"), 256);
+    const fresh = place("pink", RED);
+    assert.ok(fresh >= 0x800000 && fresh !== 9_000_001 && fresh !== 9_000_002);
+    assert.equal(place("pink", RED), fresh);
+    assert.notEqual(place("pink", GREEN), fresh);
+  });
+});
