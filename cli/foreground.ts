@@ -11,6 +11,7 @@ import type { LaunchEvent } from "./launch-report.ts";
 import { forgetPassword } from "./password.ts";
 import { takeReadyPipe } from "./ready-pipe.ts";
 import { launchText } from "./render/launch-text.ts";
+import { serviceNotify } from "./service-notify.ts";
 
 /** Runs the daemon until it is stopped. Resolves with the exit code. */
 export async function runForeground(
@@ -18,6 +19,7 @@ export async function runForeground(
   note: (text: string) => void,
 ): Promise<number> {
   const pipe = takeReadyPipe(process.env);
+  const service = serviceNotify(process.env);
   forgetPassword(process.env);
   // With a pipe, standard output already is the log.
   const isOwnLog = config.logFile !== undefined && pipe === undefined;
@@ -28,6 +30,7 @@ export async function runForeground(
   const report = (event: LaunchEvent) => {
     pipe?.send(event);
     if (!("ready" in event)) return;
+    service.ready(`serves as ${event.summary.peer.name} at ${event.summary.advertise}`);
     if (pipe === undefined) note(launchText(event.summary, { logFile: config.logFile }));
     pipe?.close();
   };
@@ -40,5 +43,7 @@ export async function runForeground(
     pipe?.send({ error: errorToBody(error) });
     pipe?.close();
     throw error;
+  } finally {
+    service.stopping();
   }
 }

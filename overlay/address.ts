@@ -6,7 +6,6 @@
  * A dotted quad is split by hand: a pass asks for tens of thousands, and ipaddr.js takes 5 µs each.
  */
 import { createHash } from "node:crypto";
-import { isIPv4 } from "node:net";
 import ipaddr from "ipaddr.js";
 
 export interface Cidr {
@@ -14,9 +13,14 @@ export interface Cidr {
   readonly prefix: number;
 }
 
+const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+/** A dotted quad without leading zeros, and such a one with a prefix length. */
+export const IPV4 = new RegExp(`^${OCTET}(\\.${OCTET}){3}$`);
+export const IPV4_CIDR = new RegExp(`^${OCTET}(\\.${OCTET}){3}/(3[0-2]|[12]?[0-9])$`);
+
 /** True for a canonical dotted quad or an IPv6 address without a zone. */
 export function isIp(text: string): boolean {
-  if (!text.includes(":")) return isIPv4(text);
+  if (!text.includes(":")) return IPV4.test(text);
   return !text.includes("%") && ipaddr.IPv6.isValid(text);
 }
 

@@ -12,6 +12,7 @@ import {
   readString,
   type WireValue,
 } from "../mesh/index.ts";
+import { IPV4, IPV4_CIDR } from "./address.ts";
 import type { Network } from "./model.ts";
 
 /** What every peer knows of an endpoint; the row's key is the endpoint id. */
@@ -48,11 +49,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
 const NAME_OR_ALL = /^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,254})$/;
 const PORT = /^([1-9][0-9]{0,4})\/(tcp|udp|sctp)$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
-const OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
-const IPV4 = new RegExp(`^${OCTET}(\\.${OCTET}){3}$`);
 /** Loose on purpose: an underlay address is only ever handed to `bridge fdb` as one argument. */
 const UNDERLAY = /^[0-9a-f:.]{2,45}$/;
-const CIDR = new RegExp(`^${OCTET}(\\.${OCTET}){3}/(3[0-2]|[12]?[0-9])$`);
 
 export function endpointToWire(row: EndpointRow): WireValue {
   return [row.network, row.ip, row.mac, row.vtep];
@@ -112,7 +110,7 @@ export function networkFromWire(value: WireValue): NetworkRow {
   const [vni, subnet, gateway, mtuBytes, internal] = readArray(value, "network", 5, 16);
   return {
     vni: readInteger(vni, "network.vni", 1, 0xff_ffff),
-    subnet: readString(subnet, "network.subnet", 18, CIDR),
+    subnet: readString(subnet, "network.subnet", 18, IPV4_CIDR),
     gateway: readString(gateway, "network.gateway", 15, IPV4),
     mtuBytes: readInteger(mtuBytes, "network.mtu", 68, 65_535),
     internal: readBoolean(internal, "network.internal"),

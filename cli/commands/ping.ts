@@ -35,10 +35,11 @@ export const ping: Command = {
     RUN_DIR_OPTION,
   ],
   notes: [
-    "PEER is a name, the beginning of an id, or an address. Tells apart: gossip (UDP, as the failure",
-    "detector measures it), the stream port (a question over TCP), the underlay (ICMP echoes that",
-    "must not be cut, up to the largest that passes), and the tunnel (the same from a container here",
-    "to one there, over VXLAN). Exit code 6 when the peer does not answer, 4 when a part fails.",
+    "PEER is a name, the beginning of an id, or an address. Tells apart: gossip (UDP, as the",
+    "failure detector measures it), the stream port (a question over TCP), the underlay (ICMP",
+    "echoes that must not be cut, up to the largest that passes), and the tunnel (the same from a",
+    "container here to one there, over VXLAN). Exit code 6 when the peer does not answer, 4 when",
+    "a part fails.",
   ],
   examples: ["tsweave ping host2", "tsweave ping 192.168.48.12 -c 10 --json"],
   run: async (input) => {

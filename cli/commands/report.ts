@@ -21,10 +21,10 @@ export const report: Command = {
     RUN_DIR_OPTION,
   ],
   notes: [
-    "Writes status and its tables, events, the end of the log, doctor's findings, versions, sizes of",
-    "the state files, and the network of this host and of tsweave's namespaces. Passwords and what",
-    "is named like one are blackened; keys and journals are not in it. Addresses, host names and",
-    "container names are: look before you hand it on. Works without a daemon too.",
+    "Writes status and its tables, events, the end of the log, doctor's findings, versions, sizes",
+    "of the state files, and the network of this host and of tsweave's namespaces. Passwords and",
+    "what is named like one are blackened; keys and journals are not in it. Addresses, host names",
+    "and container names are: look before you hand it on. Works without a daemon too.",
   ],
   examples: ["tsweave report", "tsweave report -o /tmp/report.tar.gz"],
   run: async (input) => {

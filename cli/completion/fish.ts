@@ -11,7 +11,7 @@ import {
 
 export function fishScript(commands: readonly Completed[]): string {
   const lines = commands.flatMap((command) => [
-    `complete -c tsweave -n __fish_use_subcommand -a ${command.name} -d ${quoted(command.summary, "fish")}`,
+    `complete -c tsweave -n __fish_use_subcommand -a ${command.name}${about(command)}`,
     ...optionLines(command, commands),
     ...argumentLines(command, commands),
   ]);
@@ -27,13 +27,17 @@ function optionLines(command: Completed, all: readonly Completed[]): string[] {
     const short = option.short === undefined ? "" : ` -s ${option.short}`;
     const only = source?.kind === "files" ? "-r" : "-x";
     const value = source === undefined ? "" : ` ${only}${action(source)}`;
-    return `${head(command)} -l ${option.name}${short}${value} -d ${quoted(option.summary, "fish")}`;
+    return `${head(command)} -l ${option.name}${short}${value}${about(option)}`;
   });
 }
 
 function argumentLines(command: Completed, all: readonly Completed[]): string[] {
   const source = argumentSource(command, all);
   return source.kind === "nothing" ? [] : [`${head(command)}${action(source)}`];
+}
+
+function about({ summary }: { readonly summary: string }): string {
+  return ` -d ${quoted(summary, "fish")}`;
 }
 
 function head({ name }: Completed): string {

@@ -64,21 +64,22 @@ function portFindings({ answers, host }: Daemon): Finding[] {
 }
 
 function mtuFindings({ answers, host, networks }: Daemon): Finding[] {
+  const { underlayMtuBytes: own } = host;
   const { ok, warn, fail } = findings("mtu");
   const overhead = OVERHEAD_BYTES[host.address.includes(":") ? 6 : 4];
   const found: Finding[] = [];
   for (const { name, mtu } of networks) {
-    if (mtu + overhead <= host.underlayMtuBytes) continue;
-    const text = `network ${name} has MTU ${mtu}, too much for an underlay of ${host.underlayMtuBytes}`;
-    found.push(fail(text, `launch with --mtu ${host.underlayMtuBytes - overhead} or less`));
+    if (mtu + overhead <= own) continue;
+    const text = `network ${name} has MTU ${mtu}, too much for an underlay of ${own}`;
+    found.push(fail(text, `launch with --mtu ${own - overhead} or less`));
   }
   for (const { peer, underlayMtuBytes } of answers) {
-    if (underlayMtuBytes === null || underlayMtuBytes >= host.underlayMtuBytes) continue;
-    const text = `${peer}'s underlay has MTU ${underlayMtuBytes}, this host's ${host.underlayMtuBytes}`;
+    if (underlayMtuBytes === null || underlayMtuBytes >= own) continue;
+    const text = `${peer}'s underlay has MTU ${underlayMtuBytes}, this host's ${own}`;
     const next = `tsweave ping ${peer}; launch all with --mtu ${underlayMtuBytes - overhead}`;
     found.push(warn(text, next));
   }
-  return found.length > 0 ? found : [ok(`underlay ${host.underlayMtuBytes}, no peer has less`)];
+  return found.length > 0 ? found : [ok(`underlay ${own}, no peer has less`)];
 }
 
 function clockFindings({ answers }: Daemon): Finding[] {

@@ -32,7 +32,8 @@ export function statusScreen(
     `web      ${status.web.url ?? "not served"}`,
     "",
   ];
-  return `${lines.join("\n")}\n${peerTable(peers, connections, style)}${healthLines(problems, style)}`;
+  const shown = peerTable(peers, connections, style);
+  return `${lines.join("\n")}\n${shown}${healthLines(problems, style)}`;
 }
 
 function meshLine({ mesh }: Status): string {

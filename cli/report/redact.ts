@@ -7,8 +7,9 @@
 
 const MARK = "[redacted]";
 /** A name that speaks of a secret, and its value. */
-const NAMED =
-  /((?:pass(?:word|wd|phrase)?|secret|token|psk|authorization|api[-_]?key)["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;}"']+)/gi;
+const NAME = "pass(?:word|wd|phrase)?|secret|token|psk|authorization|api[-_]?key";
+const VALUE = `"[^"]*"|'[^']*'|[^\\s,;}"']+`;
+const NAMED = new RegExp(`((?:${NAME})["']?\\s*[:=]\\s*)(${VALUE})`, "gi");
 /** Where a path is named, it is what helps; what is in it is never read. */
 const PATHS = /(password[-_]file["']?\s*[:=]?\s*)\S+/gi;
 

@@ -32,11 +32,16 @@ export function openReconciler(
     },
     { vtep: advertise.host },
   );
-  return new Reconciler({ kernel, clock, log: part, healed }, () => ({
+  const reconciler: Reconciler = new Reconciler({ kernel, clock, log: part, healed }, () => {
+    keep.look(() => reconciler.request("rows of a peer are complete"));
+    return input();
+  });
+  const input = () => ({
     networks: [...(sides.docker?.docker.networks() ?? []), ...(sides.attach?.networks() ?? [])],
     locals: locals(),
     remotes: rows.remotes(),
     options: { vxlanPort: config.vxlanPort, self: { peer: self, vtep: advertise.host } },
     keep,
-  }));
+  });
+  return reconciler;
 }

@@ -93,7 +93,8 @@ test("a stale control socket is named, and removed with --fix only", async () =>
   const [host] = hosts();
   const path = join(empty, "control.sock");
   // A listener that is gone without its file: bound here, and left by a killed process.
-  const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 9))`;
+  const die = "() => process.kill(process.pid, 9)";
+  const script = `require("net").createServer().listen(${JSON.stringify(path)}, ${die})`;
   spawnSync(process.execPath, ["-e", script]);
   const stale = () =>
     doctor(host, empty).findings.filter(({ text }) => text.startsWith(`${path} is stale`));

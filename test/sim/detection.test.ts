@@ -163,6 +163,10 @@ test("a busy process whose peers all fail is not held up by its own pauses", asy
   }
   lastMs.sort((a, b) => a - b);
   const worst = lastMs.at(-1) ?? Number.NaN;
-  t.diagnostic(`median ${lastMs[lastMs.length >> 1]} ms, worst ${worst} ms`);
-  assert.ok(worst <= 12_000, `${worst} ms`);
+  const median = lastMs[lastMs.length >> 1] ?? Number.NaN;
+  t.diagnostic(`median ${median} ms, worst ${worst} ms`);
+  // Whole windows begun anew make it 4200 ms. One run in fifty takes 10 to 16 s: pauses that fall
+  // on every round of relays; which of the seeds those are changes with each packet more or less.
+  assert.ok(median <= 3800, `median ${median} ms`);
+  assert.ok(worst <= 20_000, `${worst} ms`);
 });
