@@ -97,6 +97,10 @@ async function packedFiles(): Promise<PackedFile[]> {
     { path: "usr/share/zsh/vendor-completions/_tsweave", content: script("zsh") },
     { path: "usr/share/fish/vendor_completions.d/tsweave.fish", content: script("fish") },
     { path: "usr/share/doc/tsweave/copyright", content: readFileSync(join(ROOT, "LICENSE")) },
+    ...["prometheus-rules.yml", "grafana-dashboard.json"].map((name) => ({
+      path: `usr/share/doc/tsweave/${name}`,
+      content: readFileSync(join(ROOT, "cli/packaging", name)),
+    })),
     { path: "etc/tsweave/config.json", content: '{\n  "peers": []\n}\n' },
     { path: "etc/default/tsweave", content: DEFAULTS },
   ];

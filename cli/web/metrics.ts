@@ -92,7 +92,11 @@ function dataFamilies(facts: Facts, { dns, docker, kernel }: Status): Family[] {
     gauge("tsweave_endpoints", "Endpoints by network and place.", endpoints(facts)),
     gauge("tsweave_dns_names", "Names that are answered.", one(dns.names)),
     gauge("tsweave_dns_sandboxes", "Containers whose lookups come here.", one(dns.sandboxes)),
-    gauge("tsweave_docker_connected", "1 when Docker answers.", one(Number(docker.connected))),
+    gauge(
+      "tsweave_docker_connected",
+      "1 when Docker answers; no sample with --no-docker.",
+      docker.enabled ? one(Number(docker.connected)) : [],
+    ),
     gauge(
       "tsweave_kernel_in_sync",
       "1 when the kernel is as it should.",

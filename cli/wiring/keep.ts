@@ -2,8 +2,8 @@
  * When the kernel holds something that nobody desires: the proofs that it may go.
  *
  * Law: never remove on doubt. An entry goes when the peer at its VTEP is here and its rows of this
- * life have been held for a moment (they come in pieces, and a missing row may be in the next one;
- * after that its absence is the peer's word), when that peer is proved gone, or when no peer
+ * life have come to rest (they come in pieces, and a missing row may be in the next one; after that
+ * its absence is the peer's word), when that peer is proved gone, or when no peer
  * of that VTEP has shown itself for the whole grace since the start.
  */
 import { type Clock, hostsOf, type Member, type PeerId, TIMES } from "../../mesh/index.ts";
@@ -14,14 +14,26 @@ export interface KeepPorts {
   readonly clock: Clock;
   readonly presence: Verdicts;
   readonly members: () => readonly Member[];
-  readonly heldIncarnation: (peer: PeerId) => number | undefined;
+  /** How far a peer's log is held here. */
+  readonly held: (peer: PeerId) => { incarnation: number; seq: number } | undefined;
   /** True once this host's own endpoints are known for certain. */
   readonly ownEndpointsKnown: () => boolean;
   readonly hasEndpoint: (prefix: string) => boolean;
 }
 
-/** From the first piece of a peer's rows to its last: a push is repeated within a second. */
-const PIECES_MS = 2000;
+/** Pieces of a log follow one another faster; a lost one is sent again within a second. */
+const STILL_MS = 2000;
+/** A peer whose containers come and go all the time is never still. */
+const STILL_MS_MAX = 30_000;
+
+/** What is held of a peer's present life, until it is believed to be all. */
+interface Life {
+  readonly incarnation: number;
+  readonly sinceMs: number;
+  seq: number;
+  changedMs: number;
+  isWhole: boolean;
+}
 
 export interface WatchfulKeep extends Keep {
   /** To be called whenever rows may have come; `settled` hears when they are believed. */
@@ -30,16 +42,27 @@ export interface WatchfulKeep extends Keep {
 
 export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): WatchfulKeep {
   const startedMs = ports.clock.nowMs();
-  /** Since when rows of which life are held. BOUNDED: LIMITS.peersMax members. */
-  const heldSince = new Map<PeerId, { readonly incarnation: number; readonly sinceMs: number }>();
-  const isHeld = ({ id, incarnation }: Member): boolean => {
-    if (ports.heldIncarnation(id) !== incarnation) return false;
-    const known = heldSince.get(id);
+  /** BOUNDED: LIMITS.peersMax members. */
+  const lives = new Map<PeerId, Life>();
+  /** Takes note of what is held now; undefined while nothing of this life is. */
+  const lifeOf = ({ id, incarnation }: Member): Life | undefined => {
+    const held = ports.held(id);
+    if (held?.incarnation !== incarnation) return undefined;
     const nowMs = ports.clock.nowMs();
-    if (known?.incarnation === incarnation) return nowMs - known.sinceMs >= PIECES_MS;
-    heldSince.set(id, { incarnation, sinceMs: nowMs });
-    return false;
+    const { seq } = held;
+    const known = lives.get(id);
+    const isNew = known?.incarnation !== incarnation;
+    const life = isNew
+      ? { incarnation, sinceMs: nowMs, seq, changedMs: nowMs, isWhole: false }
+      : known;
+    if (life.seq !== seq) Object.assign(life, { seq, changedMs: nowMs });
+    const isStill = nowMs - life.changedMs >= STILL_MS || nowMs - life.sinceMs >= STILL_MS_MAX;
+    life.isWhole ||= isStill;
+    lives.set(id, life);
+    return life;
   };
+  /** Peers that are looked at again. BOUNDED: as lives. */
+  const waiting = new Set<PeerId>();
   const graceIsOver = () => ports.clock.nowMs() - startedMs > TIMES.deadGraceMs;
   return {
     mayRemove: ({ vtep }) => {
@@ -49,15 +72,18 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Watch
       if (peers.length === 0) return graceIsOver();
       return peers.every((peer) => {
         if (!ports.presence.entriesCount(peer.id)) return true;
-        return peer.state === "alive" && isHeld(peer);
+        return peer.state === "alive" && lifeOf(peer)?.isWhole === true;
       });
     },
     look: (settled) => {
       for (const peer of ports.members()) {
-        const isNew = heldSince.get(peer.id)?.incarnation !== peer.incarnation;
-        if (!isNew || ports.heldIncarnation(peer.id) !== peer.incarnation) continue;
-        isHeld(peer);
-        ports.clock.timer("rows settle", PIECES_MS, settled);
+        const isOpen = lifeOf(peer)?.isWhole === false;
+        if (!isOpen || waiting.has(peer.id)) continue;
+        waiting.add(peer.id);
+        ports.clock.timer("rows settle", STILL_MS, () => {
+          waiting.delete(peer.id);
+          settled();
+        });
       }
     },
     mayRemoveEndpoint: (prefix) => ports.ownEndpointsKnown() && !ports.hasEndpoint(prefix),

@@ -26,22 +26,25 @@ export function openReconciler(
       clock,
       presence: rows.heirs,
       members: () => node.membership.members(),
-      heldIncarnation: (peer) => node.tables.heldIncarnation(peer),
+      held: (peer) => node.tables.held(peer),
       ownEndpointsKnown: () => sides.docker?.docker.status().lastSyncWallMs !== null,
       hasEndpoint: (prefix) => locals().some(({ id }) => id.startsWith(prefix)),
     },
     { vtep: advertise.host },
   );
-  const reconciler: Reconciler = new Reconciler({ kernel, clock, log: part, healed }, () => {
-    keep.look(() => reconciler.request("rows of a peer are complete"));
-    return input();
-  });
   const input = () => ({
     networks: [...(sides.docker?.docker.networks() ?? []), ...(sides.attach?.networks() ?? [])],
     locals: locals(),
-    remotes: rows.remotes(),
+    get remotes() {
+      return rows.remotes();
+    },
+    near: (addresses: Iterable<string>) => rows.remotes(rows.index.near(addresses)),
     options: { vxlanPort: config.vxlanPort, self: { peer: self, vtep: advertise.host } },
     keep,
+  });
+  const reconciler: Reconciler = new Reconciler({ kernel, clock, log: part, healed }, () => {
+    keep.look(() => reconciler.request("rows of a peer are complete"));
+    return input();
   });
   return reconciler;
 }

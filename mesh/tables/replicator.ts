@@ -124,9 +124,9 @@ export class Replicator implements Tables {
     return this.#cloned;
   }
 
-  /** The incarnation of the log held of a peer, undefined when there is none. */
-  heldIncarnation(peer: PeerId): number | undefined {
-    return this.#replica.held(peer)?.incarnation;
+  /** How far the log of a peer is held, undefined when there is none. It may come in pieces. */
+  held(peer: PeerId): { readonly incarnation: number; readonly seq: number } | undefined {
+    return this.#replica.held(peer);
   }
 
   /** Sixteen hex digits that are equal exactly when two peers hold the same logs. */

@@ -59,7 +59,7 @@ test("entries of the heir's own lost containers may go, the former peer being de
       clock,
       presence: heirsOf(clock, members),
       members: () => members,
-      heldIncarnation: () => 1,
+      held: () => ({ incarnation: 1, seq: 4 }),
       ownEndpointsKnown: () => true,
       hasEndpoint: () => true,
     },
@@ -67,6 +67,7 @@ test("entries of the heir's own lost containers may go, the former peer being de
   );
   const entry = { ip: "10.32.0.5", mac: "02:42:0a:20:00:05", vtep: "192.0.2.1" };
   assert.equal(keep.mayRemove(entry), false);
+  keep.look(() => undefined);
   await clock.run(TIMES.deadGraceMs + 1000);
   assert.equal(keep.mayRemove(entry), true);
 });
@@ -86,4 +87,43 @@ test("rows of a peer that nobody has met since the start go with its heir too", 
     ["a", "b", "c"].map((id) => heirs.disowned(id)),
     [true, false, false],
   );
+});
+
+test("a row that is missing counts once no more of the peer's rows come", async () => {
+  const clock = new VirtualClock();
+  const peer = { ...member("a", "192.0.2.1", "alive") };
+  let held: { incarnation: number; seq: number } | undefined;
+  const keep = keepUntilProved(
+    {
+      clock,
+      presence: ALL_COUNT,
+      members: () => [peer],
+      held: () => held,
+      ownEndpointsKnown: () => true,
+      hasEndpoint: () => true,
+    },
+    { vtep: "192.0.2.9" },
+  );
+  const entry = { ip: "10.32.0.5", mac: "02:42:0a:20:00:05", vtep: "192.0.2.1" };
+  let settled = 0;
+  const look = () => keep.look(() => (settled += 1));
+  look();
+  assert.equal(keep.mayRemove(entry), false);
+  held = { incarnation: 1, seq: 100 };
+  look();
+  look();
+  await clock.run(1000);
+  assert.deepEqual([keep.mayRemove(entry), settled], [false, 0]);
+  held = { incarnation: 1, seq: 200 };
+  look();
+  await clock.run(1500);
+  look();
+  assert.deepEqual([keep.mayRemove(entry), settled], [false, 1], "more came meanwhile");
+  await clock.run(2000);
+  look();
+  assert.equal(keep.mayRemove(entry), true);
+  held = { incarnation: 1, seq: 300 };
+  assert.equal(keep.mayRemove(entry), true, "what it says later counts at once");
+  held = { incarnation: 0, seq: 300 };
+  assert.equal(keep.mayRemove(entry), false, "of another life nothing is known");
 });

@@ -50,6 +50,29 @@ describe("the metrics", () => {
   });
 });
 
+describe("alerts and dashboard", () => {
+  it("ask only for metrics that exist, and every alert says what it means", () => {
+    const stats = { rssBytes: 1, cpuSeconds: 1, stallSeconds: 0 };
+    const known = new Set(metricFamilies(new FakeBackend(), stats).map(({ name }) => name));
+    const read = (name: string) => readFileSync(join(ROOT, "cli/packaging", name), "utf8");
+    const rules = read("prometheus-rules.yml");
+    const dashboard: { panels: { targets: { expr: string }[] }[] } = JSON.parse(
+      read("grafana-dashboard.json"),
+    );
+    const ruled = [...rules.matchAll(/^ +expr: (.*)$/gm)].map(([, expr = ""]) => expr);
+    const drawn = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+    assert.ok(ruled.length >= 8 && drawn.length >= 12);
+    for (const expr of [...ruled, ...drawn]) {
+      const names = expr.match(/\b(tsweave|process)_[a-z_]+\b/g) ?? [];
+      assert.ok(names.length > 0, expr);
+      for (const name of names) assert.ok(known.has(name), `${name} in ${expr}`);
+    }
+    const alerts = rules.split(/^ +- alert: /m).slice(1);
+    for (const alert of alerts) assert.match(alert, /summary: ".+"/, alert);
+    assert.equal(alerts.length, ruled.length);
+  });
+});
+
 describe("the version", () => {
   it("is the package's", () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));

@@ -99,7 +99,7 @@ describe("peers that meet", () => {
     assert.equal(world.questions, 0);
     assert.ok(world.network.sentPackets <= 20 * 8, `${world.network.sentPackets} packets`);
     const tables = world.at(3).node.tables;
-    assert.ok(world.peers.some(({ meta }) => tables.heldIncarnation(meta.id) === 1));
+    assert.ok(world.peers.some(({ meta }) => tables.held(meta.id)?.incarnation === 1));
   });
 
   it("exchange what all have without asking all, a few at a time", async () => {
