@@ -4,7 +4,6 @@
  * Law: an address from the wire is never looked up as a name and never a group or wildcard, so
  * nobody can aim this peer's probes at a multicast group.
  */
-import { isIPv4 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { TsweaveError } from "../errors.ts";
 import type { HostPort, WireValue } from "../ports.ts";
@@ -19,13 +18,13 @@ const HOST_LENGTH_MAX = 45;
 /** The canonical form of a unicast IP literal, or undefined. */
 export function canonicalHost(host: string): string | undefined {
   if (host.length > HOST_LENGTH_MAX || host.includes("%")) return undefined;
-  if (isIPv4(host)) return isUnicast(host) ? host : undefined;
+  if (ipaddr.IPv4.isValidFourPartDecimal(host)) return isUnicast(host) ? host : undefined;
   if (!ipaddr.IPv6.isValid(host)) return undefined;
   const address = ipaddr.process(host);
   return REFUSED_RANGES.has(address.range()) ? undefined : address.toString();
 }
 
-/** Of a dotted quad as `isIPv4` takes it: no leading zeros, so there is one spelling. */
+/** Of a dotted quad in four decimal parts without leading zeros: there is one spelling of each. */
 function isUnicast(host: string): boolean {
   const first = Number.parseInt(host, 10);
   const isGroup = first >= 224 && first < 240;

@@ -3,7 +3,8 @@
  * peers that are gone, each on its own backoff.
  *
  * Law: no address is ever given up, so a partition of any length heals by itself; the wait stays
- * within `healMaxMs`, and one tick tries only a few, so a hundred dead peers cost no more than few.
+ * bounded, all members together try a gone peer at a steady pace whatever their number, and one tick
+ * tries only a few, so a hundred dead peers cost no more than few.
  */
 import { LIMITS } from "../limits.ts";
 import type { HostPort, PeerId } from "../ports.ts";
@@ -83,7 +84,8 @@ export class Reconnect {
     ]);
     return [...now].flatMap((key) => {
       const count = (this.#attempts.get(key)?.count ?? 0) + 1;
-      this.#attempts.set(key, { count, dueMs: nowMs + retryDelayMs(this.#timing, count) });
+      const live = isTarget(key) ? 1 : this.#roster.liveCount;
+      this.#attempts.set(key, { count, dueMs: nowMs + retryDelayMs(this.#timing, count, live) });
       return wanted.get(key) ?? [];
     });
   }

@@ -92,9 +92,16 @@ export function suspicionMs(timing: SwimTiming, liveMembers: number): number {
   return liveMembers < 4 ? timing.suspicionSmallMs : timing.suspicionMs;
 }
 
-/** The wait after the `attempts`-th unanswered hello: heal/4, heal/2, heal, at most healMax. */
-export function retryDelayMs(timing: HealTiming, attempts: number): number {
-  return Math.min(timing.healMaxMs, (timing.healMs / 4) * 2 ** Math.min(attempts - 1, 16));
+/** A gone peer's address is tried by all together about once in so long, whatever their number. */
+const GONE_SPREAD_MS = 50;
+
+/**
+ * The wait after the `attempts`-th unanswered hello: heal/4, heal/2, heal, at most healMax; for the
+ * address of a gone peer, which `live` members try, more in a large mesh: one of them is enough.
+ */
+export function retryDelayMs(timing: HealTiming, attempts: number, live = 1): number {
+  const longestMs = Math.max(timing.healMaxMs, live * GONE_SPREAD_MS);
+  return Math.min(longestMs, (timing.healMs / 4) * 2 ** Math.min(attempts - 1, 16));
 }
 
 /** About this many members nudge one suspect, whatever the size of the mesh. */

@@ -165,8 +165,8 @@ test("a busy process whose peers all fail is not held up by its own pauses", asy
   const worst = lastMs.at(-1) ?? Number.NaN;
   const median = lastMs[lastMs.length >> 1] ?? Number.NaN;
   t.diagnostic(`median ${median} ms, worst ${worst} ms`);
-  // Whole windows begun anew make it 4200 ms. One run in fifty takes 10 to 16 s: pauses that fall
-  // on every round of relays; which of the seeds those are changes with each packet more or less.
+  // Windows begun anew at each pause make the median 4200 ms. The tail depends on which probes the
+  // pauses fall on: 13 s is the worst of 120 runs.
   assert.ok(median <= 3800, `median ${median} ms`);
   assert.ok(worst <= 20_000, `${worst} ms`);
 });

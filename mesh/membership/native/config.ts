@@ -92,7 +92,7 @@ export const NATIVE_LAN: NativeTiming = {
   direct: 128,
   probers: 32,
   healMs: 400,
-  healMaxMs: 3000,
+  healMaxMs: 1500,
   compareMs: 2000,
   forgetLeftMs: 24 * 3_600_000,
 };

@@ -249,7 +249,6 @@ export class Prober {
         run();
         return;
       }
-      this.#health.note(1);
       this.#end(probe);
       // What the pause left open is asked anew.
       this.start(probe.target.meta.id, probe.isUrgent, probe.isRepeat);

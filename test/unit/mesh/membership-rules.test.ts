@@ -98,6 +98,8 @@ test("timing: kill to verdict within 4.5 s typically, retries bounded", () => {
   }
   const delays = [1, 2, 3, 4, 5, 6, 99, 1e9].map((count) => retryDelayMs(SWIM_TIMING, count));
   assert.deepEqual(delays, [250, 500, 1000, 2000, 3000, 3000, 3000, 3000]);
+  const crowd = [1, 9, 99].map((count) => retryDelayMs(SWIM_TIMING, count, 1000));
+  assert.deepEqual(crowd, [250, 50_000, 50_000], "a thousand share the tries");
   const random = new SeededRandom(5);
   const nudgers = Array.from({ length: 100 }, () => nudges(100, random.u32())).filter(Boolean);
   assert.ok(nudgers.length > 0 && nudgers.length < 20);
