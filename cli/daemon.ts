@@ -35,6 +35,7 @@ import { type HostPorts, openAttach, type Sides } from "./wiring/attach.ts";
 import { type Base, prepare } from "./wiring/base.ts";
 import { ControlFacts } from "./wiring/control-facts.ts";
 import { type DockerSide, ensureNetworkEventually, openDocker } from "./wiring/docker.ts";
+import { serveEndpointLooks } from "./wiring/endpoint-look.ts";
 import { followEvents, healedEvent, openEvents, watchProblems } from "./wiring/events.ts";
 import { follow, followNetworks } from "./wiring/follow.ts";
 import { keepGuard } from "./wiring/guard.ts";
@@ -129,6 +130,7 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
   const own = { vxlanPort: config.vxlanPort, underlayMtuBytes: base.underlayMtuBytes };
   const members = () => mesh.node.membership.members();
   stops.add("peer facts", servePeerFacts({ rpc: mesh.node.rpc, clock, members }, own));
+  stops.add("endpoint looks", serveEndpointLooks(mesh.node.rpc, facts.namespaces));
   const control = await startControl({ runDir: config.runDir, backend: facts, log });
   stops.add("control", () => control.close());
   await openWeb(base, facts);

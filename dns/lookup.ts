@@ -7,8 +7,9 @@
 import { RCODE, TYPE } from "./codec.ts";
 import { reverseAddress } from "./ipv4.ts";
 import { foldCase, type Labels } from "./name.ts";
+import type { Instance } from "./name-index.ts";
 import type { Answer, Reply } from "./reply.ts";
-import type { Found, Instance, Zone } from "./zone.ts";
+import type { Found, Zone } from "./zone.ts";
 
 /** Who asks: the union over the endpoints of one sandbox. */
 export interface Asker {

@@ -22,6 +22,9 @@ export interface NameRecord {
   readonly isDoubtful?: boolean;
 }
 
+/** What tells records apart. */
+export type RecordId = Pick<NameRecord, "peer" | "endpointId">;
+
 export interface ServicePort {
   readonly protocol: string;
   readonly port: number;

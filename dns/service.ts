@@ -15,10 +15,8 @@ import {
   TsweaveError,
 } from "../mesh/index.ts";
 import { Gate } from "./gate.ts";
-import { parseIpv4 } from "./ipv4.ts";
-import { foldCase, labelsOf } from "./name.ts";
 import { answersTo, type TextAnswer, type TextQuestion } from "./query-text.ts";
-import type { NameRecord, NetworkSubnet, SandboxEndpoint } from "./record.ts";
+import type { NameRecord, NetworkSubnet, RecordId, SandboxEndpoint } from "./record.ts";
 import type { HostSockets, SandboxHook } from "./sandbox.ts";
 import { type DnsCounters, noQueries, Session } from "./session.ts";
 import { Slot, type SlotContext } from "./slot.ts";
@@ -55,6 +53,7 @@ const GATE_WIDTH = 2;
 
 export class DnsService {
   readonly #domain: string;
+  readonly #zone: Zone;
   readonly #log: Log;
   readonly #context: SlotContext;
   readonly #counters: DnsCounters = noQueries();
@@ -62,10 +61,6 @@ export class DnsService {
   readonly #slots = new Map<string, Slot>();
   /** BOUNDED: the endpoints of #slots. */
   readonly #keys = new Map<string, string>();
-  #records: readonly NameRecord[] = [];
-  #subnets: readonly NetworkSubnet[] = [];
-  #zone: Zone | undefined;
-  #serial = 0;
   #host: Session | undefined;
   #closed = false;
 
@@ -79,44 +74,46 @@ export class DnsService {
     options: { readonly domain: string },
   ) {
     this.#domain = options.domain;
+    this.#zone = new Zone([], [], options.domain);
     this.#log = ports.log;
     this.#context = {
       ...ports,
       opening: new Gate(GATE_WIDTH),
       restoring: new Gate(GATE_WIDTH),
       counters: this.#counters,
-      zone: () => this.#currentZone(),
+      zone: this.#zone,
     };
   }
 
   /** Networks that an outside service may be added to. */
   get networks(): ReadonlySet<string> {
-    return this.#currentZone().networks;
+    return this.#zone.networks;
   }
 
-  /** Replaces all records; leave out those of dead peers. In effect from the next query. */
-  setRecords(records: readonly NameRecord[]): void {
-    this.#records = records;
-    this.#zone = undefined;
+  /**
+   * Takes records out, and puts others in, in place of those with their ids; leave out those of
+   * dead peers. In effect from the next query; costs what it changes.
+   */
+  changeRecords(gone: readonly RecordId[], come: readonly NameRecord[]): void {
+    this.#zone.change(gone, come);
   }
 
   /** Replaces the subnets whose reverse names are ours. */
   setSubnets(subnets: readonly NetworkSubnet[]): void {
-    this.#subnets = subnets;
-    this.#zone = undefined;
+    this.#zone.setSubnets(subnets);
   }
 
   /** Serves the host itself, which sees every network. Closes the sockets in `close`. */
   serveHost(sockets: HostSockets): void {
-    const zone = () => this.#currentZone();
-    const view = { zone, asker: () => ({ networks: zone().networks, links: new Set<string>() }) };
+    const zone = this.#zone;
+    const view = { zone, asker: () => ({ networks: zone.networks, links: new Set<string>() }) };
     const ports = { ...this.#context, elsewhere: new Nobody(zone) };
     this.#host = new Session(ports, sockets, view, this.#counters);
   }
 
   /** The zone's answers to a person's question. @throws TsweaveError USAGE, NOT_FOUND. */
   lookup(question: TextQuestion): readonly TextAnswer[] {
-    return answersTo(question, this.#currentZone());
+    return answersTo(question, this.#zone);
   }
 
   /**
@@ -176,15 +173,19 @@ export class DnsService {
 
   /** Every name that resolves, sorted by name, network and address. */
   records(): readonly DnsRow[] {
-    const rows = this.#records.flatMap((record) => rowsOf(record));
-    const order = (row: DnsRow) => `${row.name} ${row.network} ${row.address}`;
-    return rows.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+    const rows: DnsRow[] = [];
+    const ttlSeconds = TIMES.dnsTtlSeconds;
+    for (const { record, names } of this.#zone.records()) {
+      const { network, ip: address, peer } = record;
+      for (const name of names) rows.push({ name, network, type: "A", address, peer, ttlSeconds });
+    }
+    return rows.sort(byNameAndNetwork);
   }
 
   status(): DnsStatus {
     return {
       domain: this.#domain,
-      names: this.records().length,
+      names: this.#zone.names,
       sandboxes: [...this.#slots.values()].map(sandboxStatus),
       counters: { ...this.#counters },
     };
@@ -205,23 +206,12 @@ export class DnsService {
     this.#slots.set(key, slot);
     return slot;
   }
-
-  /** Built at the first query after a change, so that a burst of changes costs one build. */
-  #currentZone(): Zone {
-    if (this.#zone === undefined) {
-      this.#serial += 1;
-      this.#zone = new Zone(this.#records, this.#subnets, this.#domain, this.#serial);
-    }
-    return this.#zone;
-  }
 }
 
-function rowsOf(record: NameRecord): DnsRow[] {
-  const { network, ip, peer } = record;
-  if (parseIpv4(ip) === undefined) return [];
-  const names = new Set(record.names.map(foldCase).filter((name) => labelsOf(name) !== undefined));
-  const ttlSeconds = TIMES.dnsTtlSeconds;
-  return [...names].map((name) => ({ name, network, type: "A", address: ip, peer, ttlSeconds }));
+function byNameAndNetwork(a: DnsRow, b: DnsRow): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  if (a.network !== b.network) return a.network < b.network ? -1 : 1;
+  return a.address < b.address ? -1 : 1;
 }
 
 function sandboxStatus(slot: Slot): DnsStatus["sandboxes"][number] {

@@ -16,7 +16,7 @@ import type { Zone } from "./zone.ts";
 
 /** What a session reads at each query, so that changes take effect at once. */
 export interface SessionView {
-  zone(): Zone;
+  readonly zone: Zone;
   asker(): Asker;
 }
 
@@ -117,7 +117,7 @@ export class Session {
       return false;
     }
     const asker = this.#view.asker();
-    const outcome = answer(packet, transport, asker, this.#view.zone(), this.#random);
+    const outcome = answer(packet, transport, asker, this.#view.zone, this.#random);
     if (outcome.kind === "drop") {
       this.#counters.rejected += 1;
       return false;

@@ -31,7 +31,7 @@ export interface SlotContext {
   readonly opening: Gate;
   readonly restoring: Gate;
   readonly counters: DnsCounters;
-  zone(): Zone;
+  readonly zone: Zone;
 }
 
 /** A helper that failed so may do better at once; the others need a person. */
@@ -158,7 +158,7 @@ export class Slot {
   async #open(): Promise<Session> {
     const { hook, counters } = this.#context;
     const sockets = await hook.open(this.key);
-    const view = { zone: () => this.#context.zone(), asker: () => this.#asker };
+    const view = { zone: this.#context.zone, asker: () => this.#asker };
     const forwarder = new Forwarder(
       { ...this.#context, upstream: sockets.upstream },
       {

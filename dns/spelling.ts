@@ -1,13 +1,8 @@
-/**
- * The names of one record as DNS carries them, worked out once for each row: a zone is built anew
- * at every change, and most rows are the same as before.
- */
+/** The names of one record as DNS carries them. */
 import { foldCase, type Labels, labelsOf } from "./name.ts";
 import { EVERY_NETWORK, type NameRecord } from "./record.ts";
 
 export interface Spelling {
-  readonly network: string;
-  readonly suffix: string;
   /** Folded, each once; those that DNS cannot carry are left out. */
   readonly names: readonly string[];
   /** What the address is called: the first name, with its network; undefined without a name. */
@@ -18,26 +13,17 @@ export interface Spelling {
 
 const SHORT_ID = /^[0-9a-f]{12}$/;
 
-/** By the names' own array, which is the row's. Ends with it. */
-const known = new WeakMap<readonly string[], Spelling>();
-
 /** `suffix`: the domain behind a dot. */
 export function spellingOf({ names: written, network }: NameRecord, suffix: string): Spelling {
-  const before = known.get(written);
-  if (before?.network === network && before.suffix === suffix) return before;
   const folded = written.map(foldCase).filter((name) => labelsOf(name) !== undefined);
   const names = [...new Set(folded)];
   const [primary] = names;
   const own = names.find((name) => SHORT_ID.test(name)) ?? primary;
-  const spelling: Spelling = {
-    network,
-    suffix,
+  return {
     names,
     pointer: primary === undefined ? undefined : qualified(primary, network, suffix),
     target: (own === undefined ? undefined : qualified(own, network, suffix)) ?? [],
   };
-  known.set(written, spelling);
-  return spelling;
 }
 
 /** A name that every asker understands: a dotted one of an outside service is so already. */

@@ -14,14 +14,14 @@ import type { Elsewhere } from "./session.ts";
 import type { Zone } from "./zone.ts";
 
 export class Nobody implements Elsewhere {
-  readonly #zone: () => Zone;
+  readonly #zone: Zone;
 
-  constructor(zone: () => Zone) {
+  constructor(zone: Zone) {
     this.#zone = zone;
   }
 
   ask(query: Query, transport: Transport, done: Done): void {
-    const zone = this.#zone();
+    const zone = this.#zone;
     if (query.class !== CLASS.in || !zone.isInDomain(query.key)) {
       done(encodeError(query, RCODE.refused), "refused");
       return;

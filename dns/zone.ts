@@ -4,19 +4,10 @@
  * Law: an asker sees the networks it is on and nothing else; a name that lives on several hosts
  * answers with all of them, the doubtful ones only where there are no others.
  */
-import { contains, parseIpv4, parseSubnet, type Subnet } from "./ipv4.ts";
+import { contains, parseSubnet, type Subnet } from "./ipv4.ts";
 import { foldCase, type Labels, labelsOf } from "./name.ts";
-import { EVERY_NETWORK, type NameRecord, type NetworkSubnet, type ServicePort } from "./record.ts";
-import { spellingOf } from "./spelling.ts";
-
-/** One address under a name. */
-export interface Instance {
-  readonly address: number;
-  /** A name that only this instance has, if it has one; answers of its own. */
-  readonly target: Labels;
-  readonly ports: readonly ServicePort[];
-  readonly isDoubtful: boolean;
-}
+import { type Instance, NameIndex } from "./name-index.ts";
+import { EVERY_NETWORK, type NameRecord, type NetworkSubnet, type RecordId } from "./record.ts";
 
 /** What a name stands for, and the apex of the zone that says so. */
 export interface Found {
@@ -35,39 +26,66 @@ export interface Apex {
   readonly serial: number;
 }
 
-/** An immutable view built from records; what DNS cannot carry is left out of it. */
+/** A view of records that follows their changes; what DNS cannot carry is left out of it. */
 export class Zone {
-  readonly apex: Apex;
-  /** Networks that have names here, as they are written. */
-  readonly networks: ReadonlySet<string>;
-  /** BOUNDED: names of the records given, themselves rows of the replicated tables. */
-  readonly #byNetwork = new Map<string, Map<string, Instance[]>>();
-  /** BOUNDED: as #byNetwork. */
-  readonly #pointers = new Map<number, { readonly network: string; readonly target: Labels }[]>();
-  readonly #subnets: readonly Subnet[];
+  readonly #index: NameIndex;
   readonly #domainSuffix: string;
+  #apex: Apex;
+  #subnets: readonly Subnet[] = [];
+  /** BOUNDED: LIMITS.networksMax, as the subnets given. */
+  #subnetNetworks: readonly string[] = [];
+  /** Worked out when asked for after a change. */
+  #networks: ReadonlySet<string> | undefined;
 
-  constructor(
-    records: readonly NameRecord[],
-    subnets: readonly NetworkSubnet[],
-    domain: string,
-    serial = 1,
-  ) {
+  constructor(records: readonly NameRecord[], subnets: readonly NetworkSubnet[], domain: string) {
     const folded = foldCase(domain).replace(/^\.+|\.+$/g, "");
-    this.#subnets = subnets.flatMap(({ cidr }) => parseSubnet(cidr) ?? []);
     this.#domainSuffix = `.${folded}`;
-    this.apex = {
+    this.#index = new NameIndex(this.#domainSuffix);
+    this.#apex = {
       domain: folded,
       server: labelsOf(`ns.${folded}`) ?? [],
       mailbox: labelsOf(`hostmaster.${folded}`) ?? [],
-      serial,
+      serial: 1,
     };
-    for (const record of records) {
-      const address = parseIpv4(record.ip);
-      if (address !== undefined) this.#add(record, address);
+    this.#setSubnets(subnets);
+    for (const record of records) this.#index.put(record);
+  }
+
+  get apex(): Apex {
+    return this.#apex;
+  }
+
+  /** Networks that have names or a subnet here, as they are written, in an order of their own. */
+  get networks(): ReadonlySet<string> {
+    if (this.#networks === undefined) {
+      const named = new Set([...this.#index.networks(), ...this.#subnetNetworks]);
+      named.delete(EVERY_NETWORK);
+      this.#networks = new Set([...named].sort());
     }
-    const named = [...this.#byNetwork.keys(), ...subnets.map(({ network }) => network)];
-    this.networks = new Set(named.filter((network) => network !== EVERY_NETWORK));
+    return this.#networks;
+  }
+
+  /** Names that resolve, once for each address. */
+  get names(): number {
+    return this.#index.names;
+  }
+
+  /** Each record with the names of it that DNS can carry, folded. */
+  records(): Iterable<{ readonly record: NameRecord; readonly names: readonly string[] }> {
+    return this.#index.records();
+  }
+
+  /** Takes records out and puts others in, in place of those with their ids. */
+  change(gone: readonly RecordId[], come: readonly NameRecord[]): void {
+    for (const id of gone) this.#index.drop(id);
+    for (const record of come) this.#index.put(record);
+    this.#changed();
+  }
+
+  /** Replaces the subnets whose reverse names are ours. */
+  setSubnets(subnets: readonly NetworkSubnet[]): void {
+    this.#setSubnets(subnets);
+    this.#changed();
   }
 
   /**
@@ -89,7 +107,7 @@ export class Zone {
 
   /** The names of an address that an asker on `networks` sees, `name.network` of an endpoint. */
   pointers(address: number, networks: ReadonlySet<string>): readonly Labels[] {
-    const all = this.#pointers.get(address) ?? [];
+    const all = this.#index.pointers(address);
     const isSeen = (network: string) => network === EVERY_NETWORK || networks.has(network);
     return all.filter(({ network }) => isSeen(network)).map(({ target }) => target);
   }
@@ -105,29 +123,22 @@ export class Zone {
   }
 
   #gather(name: string, networks: Iterable<string>): readonly Instance[] {
-    let found: readonly Instance[] = this.#byNetwork.get(EVERY_NETWORK)?.get(name) ?? [];
+    let found: readonly Instance[] = this.#index.at(EVERY_NETWORK, name) ?? [];
     for (const network of networks) {
-      const here = this.#byNetwork.get(network)?.get(name);
+      const here = this.#index.at(network, name);
       if (here !== undefined) found = found.length === 0 ? here : [...found, ...here];
     }
     return found;
   }
 
-  #add(record: NameRecord, address: number): void {
-    const { network, ports = [], isDoubtful = false } = record;
-    const { names, pointer, target } = spellingOf(record, this.#domainSuffix);
-    const instance: Instance = { address, target, ports, isDoubtful };
-    const table = this.#byNetwork.get(network) ?? new Map<string, Instance[]>();
-    this.#byNetwork.set(network, table);
-    for (const name of names) {
-      const known = table.get(name);
-      if (known === undefined) table.set(name, [instance]);
-      else known.push(instance);
-    }
-    if (pointer === undefined) return;
-    const known = this.#pointers.get(address);
-    if (known === undefined) this.#pointers.set(address, [{ network, target: pointer }]);
-    else known.push({ network, target: pointer });
+  #setSubnets(subnets: readonly NetworkSubnet[]): void {
+    this.#subnets = subnets.flatMap(({ cidr }) => parseSubnet(cidr) ?? []);
+    this.#subnetNetworks = subnets.map(({ network }) => network);
+  }
+
+  #changed(): void {
+    this.#networks = undefined;
+    this.#apex = { ...this.#apex, serial: this.#apex.serial + 1 };
   }
 }
 

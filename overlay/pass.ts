@@ -22,6 +22,11 @@ export interface ReconcileInput {
   readonly networks: readonly Network[];
   readonly locals: readonly LocalEndpoint[];
   readonly remotes: readonly RemoteEndpoint[];
+  /**
+   * Those of `remotes` with one of these IPs or MACs, in canonical form, and perhaps others;
+   * absent: all are looked through.
+   */
+  readonly near?: (addresses: Iterable<string>) => readonly RemoteEndpoint[];
   readonly options: DesiredOptions;
   readonly keep: Keep;
 }

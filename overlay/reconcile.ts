@@ -241,16 +241,15 @@ export class Reconciler {
   #changedSteps(changes: readonly RemoteChange[]): Step[] {
     const { source, mirror } = this.#context;
     const input = source();
-    const steps: Step[] = [];
+    const steps: Step[][] = [];
     for (const network of input.networks) {
       const own = changes.filter((change) => change.network === network.name);
       if (own.length === 0) continue;
       const tables = mirror.tables(netnsName(network));
-      const found = tables && touchedSteps(network, own, input, tables);
-      if (found === undefined) this.request(`changes in ${network.name} before its first pass`);
-      else steps.push(...found);
+      if (tables === undefined) this.request(`changes in ${network.name} before its first pass`);
+      else steps.push(touchedSteps(network, own, input, tables));
     }
-    return steps;
+    return steps.flat();
   }
 
   #count(steps: readonly Step[]): void {

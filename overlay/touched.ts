@@ -19,22 +19,14 @@ export interface RemoteChange {
   readonly mac: string;
 }
 
-/** Ties between addresses are rare; a long chain of them is left to the full pass. */
-const ROUNDS_MAX = 8;
-
-/** Steps for the touched keys of one network; undefined when only a full pass can tell. */
+/** Steps for the touched keys of one network. */
 export function touchedSteps(
   network: Network,
   changes: readonly RemoteChange[],
   input: ReconcileInput,
   tables: EntryTables,
-): Step[] | undefined {
-  const remotes = input.remotes.filter((remote) => remote.network === network.name);
-  const only = closure(changes, remotes, tables);
-  if (only === undefined) return undefined;
-  const candidates = remotes.filter(
-    (remote) => only.ips.has(keyOf(remote.ip)) || only.macs.has(remote.mac),
-  );
+): Step[] {
+  const { only, candidates } = tied(network, changes, input, tables);
   const locals = input.locals.filter((endpoint) => endpoint.network === network.name);
   const { ips: localIps, macs: localMacs } = localKeys(network, locals);
   const remote = remoteEntries(network, localIps, localMacs, candidates, input.options);
@@ -68,27 +60,52 @@ function localKeys(network: Network, locals: readonly LocalEndpoint[]): Touched 
   return { ips, macs };
 }
 
-function closure(
+/**
+ * The changed keys with all that rows tie to them, and those rows, some of them twice. Each round
+ * looks up the addresses that the last one met first; the rows of the mesh bound them.
+ */
+function tied(
+  network: Network,
   changes: readonly RemoteChange[],
-  remotes: readonly RemoteEndpoint[],
+  input: ReconcileInput,
   tables: EntryTables,
-): Touched | undefined {
-  const ips = new Set(changes.map((change) => keyOf(change.ip)));
-  const macs = new Set(changes.map((change) => change.mac));
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    const size = ips.size + macs.size;
-    for (const remote of remotes) {
-      if (!ips.has(keyOf(remote.ip)) && !macs.has(remote.mac)) continue;
-      ips.add(keyOf(remote.ip));
-      macs.add(remote.mac);
+): { readonly only: Touched; readonly candidates: readonly RemoteEndpoint[] } {
+  const near = input.near ?? lookThrough(input.remotes);
+  const ips = new Set<string>();
+  const macs = new Set<string>();
+  const candidates: RemoteEndpoint[] = [];
+  let met: readonly RemoteChange[] = changes;
+  while (met.length > 0) {
+    const fresh: string[] = [];
+    for (const change of met) {
+      const ip = keyOf(change.ip);
+      if (meet(ips, ip)) fresh.push(ip);
+      for (const mac of [change.mac, tables.neighbours.get(ip)]) {
+        if (mac !== undefined && meet(macs, mac)) fresh.push(mac);
+      }
     }
-    for (const ip of ips) {
-      const mac = tables.neighbours.get(ip);
-      if (mac !== undefined) macs.add(mac);
-    }
-    if (ips.size + macs.size === size) return { ips, macs };
+    const found = near(fresh).filter((remote) => remote.network === network.name);
+    for (const remote of found) candidates.push(remote);
+    met = fresh.length === 0 ? [] : found;
   }
-  return undefined;
+  return { only: { ips, macs }, candidates };
+}
+
+/** Adds an address; true when it was not there. */
+function meet(known: Set<string>, address: string): boolean {
+  const isNew = !known.has(address);
+  known.add(address);
+  return isNew;
+}
+
+/** `near` where there is no index. */
+function lookThrough(
+  remotes: readonly RemoteEndpoint[],
+): (addresses: Iterable<string>) => RemoteEndpoint[] {
+  return (addresses) => {
+    const wanted = new Set(addresses);
+    return remotes.filter(({ ip, mac }) => wanted.has(keyOf(ip)) || wanted.has(mac));
+  };
 }
 
 /** The key of an address in the tables; what is no address keeps its text and matches nothing. */

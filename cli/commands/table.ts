@@ -118,6 +118,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./ping.ts")).ping,
   },
   {
+    name: "explain",
+    summary: "find out why a container does not reach another",
+    load: async () => (await import("./explain.ts")).explain,
+  },
+  {
     name: "doctor",
     summary: "find what is wrong with this host, and repair what is safe",
     load: async () => (await import("./doctor.ts")).doctor,

@@ -16,6 +16,7 @@ import type { HostPort, MemberState, PathFault } from "../../mesh/index.ts";
 import type { LogLevel } from "../../mesh/io/log.ts";
 import type { AttachedEndpoint, AttachWish, ExposeWish } from "../../overlay/index.ts";
 import type { EventSource } from "../events/event-log.ts";
+import type { FarLook, LookWish } from "./look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
 
 export const SCHEMA = 1;
@@ -154,6 +155,8 @@ export interface NetworkRow {
   readonly internal: boolean;
   /** Endpoints on all hosts. */
   readonly endpoints: number;
+  /** Those of them on this host. */
+  readonly local: number;
   /** Names of the peers whose engine has it. */
   readonly present: readonly string[];
   /** What is not as it should be; two networks of one name, made in a cut, are listed both. */
@@ -431,6 +434,8 @@ export interface ControlBackend {
   readonly host: () => HostFacts;
   /** Asks peers: all that may be there, or those that a word names. @throws NOT_FOUND */
   readonly ask: (peer: string | undefined) => Promise<readonly PeerAnswer[]>;
+  /** Has an endpoint's host look at it. @throws NOT_FOUND, PEER_UNREACHABLE */
+  readonly look: (wish: LookWish) => Promise<FarLook>;
   /** @throws TsweaveError NOT_FOUND when no part has that name. */
   readonly setLogLevel: (change: LogChange) => LogReply;
   /** Begins a clean stop and returns at once. */

@@ -19,6 +19,7 @@ import type {
   ServiceChange,
 } from "./api.ts";
 import { isRecord } from "./error-body.ts";
+import type { LookWish } from "./look-api.ts";
 
 /** A host name or an address with its port. */
 const WORD_LENGTH_MAX = 260;
@@ -181,6 +182,14 @@ export function logChangeOf(body: unknown): LogChange {
     throw new TsweaveError("BAD_REQUEST", "a log level and the name of a part are needed");
   }
   return part === undefined ? { level } : { level, part };
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function lookOf(body: unknown): LookWish {
+  const { peer, network, id } = recordOf(body);
+  const isId = typeof id === "string" && /^[0-9a-f]{8,64}$/.test(id);
+  if (isWord(peer) && isWord(network) && isId) return { peer, network, id };
+  throw new TsweaveError("BAD_REQUEST", "a look needs a peer, a network and an endpoint's id");
 }
 
 /** A name, the beginning of an id, or an address; undefined: all peers. @throws BAD_REQUEST */

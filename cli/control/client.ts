@@ -32,6 +32,7 @@ import {
 import { controlPath } from "./control-socket.ts";
 import { errorFromBody, isRecord } from "./error-body.ts";
 import { readLines } from "./event-lines.ts";
+import type { FarLook, LookWish } from "./look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
 
 const CALL_DEADLINE_MS = 5000;
@@ -89,6 +90,12 @@ export class ControlClient {
   async ask(peer?: string): Promise<readonly PeerAnswer[]> {
     const reply = await this.#json("POST", "/v1/ask", peer === undefined ? {} : { peer });
     return reply.answers as readonly PeerAnswer[];
+  }
+
+  /** Has an endpoint's host look at it. @throws as `status`, NOT_FOUND, PEER_UNREACHABLE. */
+  async look(wish: LookWish): Promise<FarLook & Schema> {
+    const reply = await this.#json("POST", "/v1/look", wish);
+    return reply as unknown as FarLook & Schema;
   }
 
   /** What is logged, and where. @throws as `status`. */

@@ -16,6 +16,7 @@ import {
   keyChangeOf,
   leaveOf,
   logChangeOf,
+  lookOf,
   lookupOf,
   peerOf,
   peersOf,
@@ -142,6 +143,7 @@ const CHANGES: Readonly<
   "/v1/ask": async (backend: ControlBackend, body: unknown) => ({
     answers: await backend.ask(peerOf(body)),
   }),
+  "/v1/look": (backend: ControlBackend, body: unknown) => backend.look(lookOf(body)),
   "/v1/log": async (backend: ControlBackend, body: unknown) =>
     backend.setLogLevel(logChangeOf(body)),
   "/v1/keys": (backend: ControlBackend, body: unknown) => backend.changeKeys(keyChangeOf(body)),

@@ -71,6 +71,6 @@ async function tunnelTo(
 }
 
 /** `host:port` without its port and brackets. */
-function hostOf(address: string): string {
+export function hostOf(address: string): string {
   return address.slice(0, address.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }

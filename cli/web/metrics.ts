@@ -9,7 +9,7 @@ import type { ReadBackend } from "../control/reads.ts";
 import type { Family, Sample } from "./exposition.ts";
 import type { ProcessStats } from "./process-stats.ts";
 
-type Facts = Pick<ReadBackend, "status" | "connections" | "networks" | "endpoints" | "ipam">;
+type Facts = Pick<ReadBackend, "status" | "connections" | "networks" | "ipam">;
 
 /** All families, those without a sample now included. */
 export function metricFamilies(facts: Facts, stats: ProcessStats): Family[] {
@@ -123,12 +123,12 @@ function problems({ health }: Status): Sample[] {
   return [...counts].map(([code, value]) => ({ labels: { code }, value }));
 }
 
+/** Two networks of one name are one series. */
 function endpoints(facts: Facts): Sample[] {
-  const counts = new Map(facts.networks().map(({ name }) => [name, { local: 0, remote: 0 }]));
-  for (const { network, local } of facts.endpoints()) {
-    const count = counts.get(network) ?? { local: 0, remote: 0 };
-    count[local ? "local" : "remote"] += 1;
-    counts.set(network, count);
+  const counts = new Map<string, { local: number; remote: number }>();
+  for (const { name, endpoints: all, local } of facts.networks()) {
+    const known = counts.get(name) ?? { local: 0, remote: 0 };
+    counts.set(name, { local: known.local + local, remote: known.remote + all - local });
   }
   return [...counts].flatMap(([network, count]) =>
     (["local", "remote"] as const).map((place) => ({

@@ -44,6 +44,7 @@ import type {
   Status,
   TargetRow,
 } from "../control/api.ts";
+import type { FarLook, LookWish } from "../control/look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "../control/network-api.ts";
 import type { EventSource } from "../events/event-log.ts";
 import { formatHostPort } from "../peer-address.ts";
@@ -52,6 +53,8 @@ import { adopted, keeperOf } from "./adoption.ts";
 import { attachmentRows } from "./attachment-rows.ts";
 import { leaveMesh, removePeers } from "./departures.ts";
 import type { DockerSide } from "./docker.ts";
+import { askEndpoint } from "./endpoint-look.ts";
+import { endpointRows, suspectRows } from "./endpoint-rows.ts";
 import { askPeers, changeLevel, hostFacts, logReply } from "./host-facts.ts";
 import type { OpenMesh } from "./mesh.ts";
 import {
@@ -173,34 +176,7 @@ export class ControlFacts implements ControlBackend {
 
   readonly networks = (): readonly NetworkRow[] => networkRows(this.#ports, this.#options.config);
 
-  readonly endpoints = (): readonly EndpointRow[] => {
-    const { rows, mesh, reconciler, attach } = this.#ports;
-    const members = new Map(this.#members().map((member) => [member.id, member]));
-    const unplugged = new Set(reconciler.status().unplugged);
-    // Of these the attach machinery itself says what is wrong.
-    for (const { id } of attach.list()) unplugged.delete(id);
-    const found: EndpointRow[] = [];
-    for (const { origin, key, row } of rows.endpointRows()) {
-      const [name = "", ...aliases] = rows.names.get(origin, key)?.names ?? [];
-      const peer = members.get(origin);
-      const local = origin === mesh.self;
-      const state = local && unplugged.has(key) ? "unplugged" : (peer?.state ?? "dead");
-      const { network, ip, mac, vtep } = row;
-      found.push({
-        network,
-        id: key,
-        name,
-        aliases,
-        ip,
-        mac,
-        peer: peer?.name ?? origin,
-        vtep,
-        local,
-        state,
-      });
-    }
-    return found.sort(byNetworkAndName);
-  };
+  readonly endpoints = (): readonly EndpointRow[] => endpointRows(this.#ports);
 
   readonly ipam = (): Replies["ipam"] => {
     const { alloc } = this.#ports;
@@ -306,6 +282,9 @@ export class ControlFacts implements ControlBackend {
   readonly ask = async (word: string | undefined): Promise<readonly PeerAnswer[]> =>
     await askPeers(this.#ports, word);
 
+  readonly look = async (wish: LookWish): Promise<FarLook> =>
+    await askEndpoint(this.#ports.mesh.node.rpc, wish);
+
   readonly log = (): LogReply => logReply(this.#ports.logging);
 
   readonly setLogLevel = (change: LogChange): LogReply => changeLevel(this.#ports.logging, change);
@@ -330,6 +309,7 @@ export class ControlFacts implements ControlBackend {
   #problems(): HealthProblem[] {
     const { mesh, alloc, reconciler, dns, docker, attach } = this.#ports;
     const { network, ipallocRange } = this.#options.config;
+    const addresses = alloc.problems();
     return problemsOf({
       cloned: mesh.node.tables.cloned,
       twins: mesh.engine.problems(),
@@ -338,12 +318,15 @@ export class ControlFacts implements ControlBackend {
       nowMs: this.#ports.clock.nowMs(),
       members: this.#members(),
       ports: { gossip: this.#options.config.port, vxlan: this.#options.config.vxlanPort },
-      addresses: alloc.problems(),
+      addresses,
       networks: networkProblems(this.#ports),
       kernel: reconciler.status(),
       dns: dns.status(),
       docker: docker?.docker.status(),
-      endpoints: this.endpoints(),
+      endpoints: suspectRows(
+        this.#ports,
+        addresses.flatMap(({ ip }) => ip ?? []),
+      ),
       keeper: keeperOf(alloc, this.#members()),
       attachments: attach.problems(),
       defaultNetwork: {
@@ -424,9 +407,4 @@ export class ControlFacts implements ControlBackend {
 function selfThenName(a: Member, b: Member): number {
   if (a.self !== b.self) return a.self ? -1 : 1;
   return a.name < b.name ? -1 : 1;
-}
-
-function byNetworkAndName(a: EndpointRow, b: EndpointRow): number {
-  const order = (row: EndpointRow): string => `${row.network} ${row.name} ${row.ip}`;
-  return order(a) < order(b) ? -1 : 1;
 }

@@ -2,19 +2,21 @@
 import type { DnsService } from "../../dns/index.ts";
 import type { IpAlloc } from "../../ipalloc/index.ts";
 import type { CharterBook, Reconciler } from "../../overlay/index.ts";
+import { AnsweredNames } from "./answered-names.ts";
 import type { Sides } from "./attach.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
 /** Connects the parts and brings dns up to what the tables already hold. */
 export function follow(
-  { node, presence }: OpenMesh,
+  { node, presence, self }: OpenMesh,
   rows: SharedRows,
   alloc: IpAlloc,
   reconciler: Reconciler,
   dns: DnsService,
 ): void {
-  const names = (): void => dns.setRecords(rows.nameRecords());
+  const members = () => node.membership.members();
+  const names = new AnsweredNames({ rows, dns, members }, self);
   const subnets = (): void =>
     dns.setSubnets(
       rows.networkList().map(({ name, row }) => ({ network: name, cidr: row.subnet })),
@@ -23,18 +25,15 @@ export function follow(
     const touched = changes.flatMap(({ before, after }) => [before, after]);
     void reconciler.applyRemote(touched.flatMap((typed) => (typed ? [typed.row] : [])));
   });
-  rows.names.onChange(names);
   rows.networks.onChange(() => {
     subnets();
-    names();
     reconciler.request("networks of the mesh");
   });
-  presence.onChange = () => {
-    names();
-    reconciler.request("presence");
-  };
-  node.membership.onEvent(() => alloc.membershipChanged());
-  names();
+  presence.onChange = () => reconciler.request("presence");
+  node.membership.onEvent(({ member }) => {
+    names.peerChanged(member);
+    alloc.membershipChanged();
+  });
   subnets();
 }
 

@@ -16,7 +16,7 @@ import {
 } from "../../mesh/index.ts";
 
 /** Whose rows count, as Presence says it. */
-export type Verdicts = Pick<Presence, "namesCount" | "entriesCount">;
+export type Verdicts = Pick<Presence, "entriesCount">;
 
 /** Members change rarely; rows ask by the thousand. */
 const LOOK_AGAIN_MS = 500;
@@ -39,10 +39,6 @@ export class Heirs implements Verdicts {
   constructor(ports: HeirsPorts) {
     this.#ports = ports;
     this.#startedMs = ports.clock.nowMs();
-  }
-
-  namesCount(peer: PeerId): boolean {
-    return this.#ports.presence.namesCount(peer);
   }
 
   entriesCount(peer: PeerId): boolean {

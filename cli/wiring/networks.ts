@@ -50,6 +50,7 @@ export function networkRows(
 ): NetworkRow[] {
   const { rows, charters, docker } = ports;
   const notes = docker?.maker.notes() ?? [];
+  const nameOf = naming(ports);
   return rows.networkList().map(({ name, row, origins }) => {
     const { vni, subnet, mtuBytes: mtu, internal } = row;
     const present = origins.filter((origin) => rows.heirs.entriesCount(origin));
@@ -61,8 +62,9 @@ export function networkRows(
       subnet,
       mtu,
       internal,
-      endpoints: rows.endpointsOn(name, subnet).length,
-      present: present.map((origin) => nameOf(ports, origin)).sort(),
+      endpoints: rows.countOn(name, subnet),
+      local: rows.countOn(name, subnet, ports.mesh.self),
+      present: present.map(nameOf).sort(),
       conflicts: [...conflicts, ...own.map(({ text }) => text)],
     };
   });
@@ -87,7 +89,7 @@ function elsewhere(
   const isLoser = wanted !== undefined && losersOf(charter).includes(row.subnet);
   const here = origins.filter((origin) => ports.rows.heirs.entriesCount(origin));
   if (!isLoser || told.has(name) || here.length === 0) return [];
-  const hosts = here.map((origin) => nameOf(ports, origin)).sort();
+  const hosts = here.map(naming(ports)).sort();
   return [
     {
       code: "NETWORK_CONFLICT",
@@ -173,6 +175,7 @@ function usersOn(
   counts: (origin: PeerId) => boolean,
 ): string[] {
   const { rows, mesh } = ports;
+  const nameOf = naming(ports);
   const former = new Set([...replacedPeers(mesh.node.membership.members()).keys()].map(idOf));
   return rows
     .endpointsOn(name, subnet)
@@ -180,7 +183,7 @@ function usersOn(
     .filter(({ origin }) => origin === mesh.self || rows.heirs.entriesCount(origin))
     .map(({ origin, key }) => {
       const container = rows.names.get(origin, key)?.names[0] ?? key.slice(0, 12);
-      return origin === mesh.self ? container : `${container} on ${nameOf(ports, origin)}`;
+      return origin === mesh.self ? container : `${container} on ${nameOf(origin)}`;
     })
     .sort();
 }
@@ -276,6 +279,7 @@ function rowOf({ rows }: Pick<NetworksPorts, "rows">, origin: PeerId, name: stri
   return rows.networks.get(origin, name);
 }
 
-function nameOf({ mesh }: Pick<NetworksPorts, "mesh">, origin: PeerId): string {
-  return mesh.node.member(origin)?.name ?? origin.slice(0, 8);
+function naming({ mesh }: Pick<NetworksPorts, "mesh">): (origin: PeerId) => string {
+  const names = new Map(mesh.node.membership.members().map(({ id, name }) => [id, name]));
+  return (origin) => names.get(origin) ?? origin.slice(0, 8);
 }

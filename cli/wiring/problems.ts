@@ -27,6 +27,7 @@ export interface Observations {
   readonly dns: DnsStatus;
   /** Undefined with --no-docker. */
   readonly docker: DockerStatus | undefined;
+  /** At least those that share an address, have one of `addresses`, or lack a veth pair. */
   readonly endpoints: readonly EndpointRow[];
   /** Who keeps an address that several have. */
   readonly keeper?: Keeper;

@@ -1,18 +1,17 @@
 /**
- * The replicated tables as overlay and dns need them: remote endpoints, and names that may be
- * answered.
+ * The replicated tables as overlay needs them: remote endpoints and networks.
  *
- * Law: presence decides. A dead peer's names are left out at once, its endpoints only once its
- * host is proved gone; own rows always count.
+ * Law: presence decides. A dead peer's endpoints are left out only once its host is proved gone;
+ * own rows always count.
  */
 import { isIP } from "node:net";
-import type { NameRecord } from "../../dns/index.ts";
 import {
   hostsOf,
   type Log,
   type Member,
   type PeerId,
   type Tables,
+  type TypedRow,
   TypedTable,
 } from "../../mesh/index.ts";
 import {
@@ -25,6 +24,8 @@ import {
   networkLabel,
   type RemoteEndpoint,
 } from "../../overlay/index.ts";
+import { EndpointCounts } from "./endpoint-counts.ts";
+import { EndpointIndex } from "./endpoint-index.ts";
 import type { Heirs } from "./heirs.ts";
 
 interface SharedRowsPorts {
@@ -39,6 +40,8 @@ export class SharedRows {
   readonly names: TypedTable<NamesRow>;
   readonly networks: TypedTable<NetworkRow>;
   readonly heirs: Heirs;
+  readonly index: EndpointIndex;
+  readonly #counts: EndpointCounts;
   readonly #self: PeerId;
   readonly #members: () => readonly Member[];
 
@@ -50,15 +53,17 @@ export class SharedRows {
     this.endpoints = new TypedTable(tables, "endpoints", endpointFromWire, log);
     this.names = new TypedTable(tables, "names", namesFromWire, log);
     this.networks = new TypedTable(tables, "networks", networkFromWire, log);
+    this.index = new EndpointIndex(this.endpoints);
+    this.#counts = new EndpointCounts(this.endpoints);
   }
 
-  /** Endpoints of other hosts whose entries count. */
-  remotes(): RemoteEndpoint[] {
+  /** Endpoints of other hosts whose entries count: of all rows, or of those given. */
+  remotes(among: Iterable<TypedRow<EndpointRow>> = this.endpoints.rows()): RemoteEndpoint[] {
     const found: RemoteEndpoint[] = [];
     const members = new Map(this.#members().map((member) => [member.id, member]));
-    for (const { origin, key, row } of this.endpoints.rows()) {
+    for (const { origin, key, row } of among) {
       if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
-      if (!this.#isShared(origin, row.network)) continue;
+      if (!this.isShared(origin, row.network)) continue;
       const vtep = vtepFrom(members.get(origin), row.vtep);
       found.push({ id: key, peer: origin, ...row, vtep });
     }
@@ -67,9 +72,7 @@ export class SharedRows {
 
   /** Peers that have endpoint rows, with the underlay address that these name. */
   vteps(): Map<PeerId, string> {
-    const found = new Map<PeerId, string>();
-    for (const { origin, row } of this.endpoints.rows()) found.set(origin, row.vtep);
-    return found;
+    return new Map([...this.#counts.peers].map(([peer, { vtep }]) => [peer, vtep]));
   }
 
   /** All endpoint rows but those of hosts that came back as another peer. */
@@ -77,23 +80,6 @@ export class SharedRows {
     for (const typed of this.endpoints.rows()) {
       if (!this.heirs.disowned(typed.origin)) yield typed;
     }
-  }
-
-  /** Names that may be answered now; in doubt those of peers that do not answer just now. */
-  nameRecords(): NameRecord[] {
-    const found: NameRecord[] = [];
-    const suspects = this.#members().filter(({ state }) => state === "suspect");
-    const isSuspect = new Set(suspects.map(({ id }) => id));
-    const counts = new Map<PeerId, boolean>([[this.#self, true]]);
-    for (const { origin, key, row } of this.names.rows()) {
-      const isHere = counts.get(origin) ?? this.heirs.namesCount(origin);
-      counts.set(origin, isHere);
-      if (!isHere || !this.#isShared(origin, row.network)) continue;
-      const { network, ip, names, ports, isUnhealthy } = row;
-      const isDoubtful = isUnhealthy || isSuspect.has(origin);
-      found.push({ network, names, ip, peer: origin, endpointId: key, ports, isDoubtful });
-    }
-    return found;
   }
 
   /** Which network each peer has under each name, the lowest peer id first. */
@@ -128,15 +114,26 @@ export class SharedRows {
     );
   }
 
-  /** Whether what a peer calls `name` is the network with this subnet, as far as it is known. */
-  #isOn(origin: PeerId, name: string, subnet: string): boolean {
-    return (this.networks.get(origin, name)?.subnet ?? subnet) === subnet;
+  /** How many `endpointsOn` finds, on all hosts or on one. */
+  countOn(name: string, subnet: string, host?: PeerId): number {
+    let sum = 0;
+    for (const [peer, { counts }] of this.#counts.peers) {
+      const count = host === undefined || peer === host ? (counts.get(name) ?? 0) : 0;
+      if (count === 0 || this.heirs.disowned(peer) || !this.#isOn(peer, name, subnet)) continue;
+      sum += count;
+    }
+    return sum;
   }
 
   /** False for rows of a network that only shares its name with this host's. */
-  #isShared(origin: PeerId, name: string): boolean {
+  isShared(origin: PeerId, name: string): boolean {
     const own = this.networks.get(this.#self, name);
     return own === undefined || this.#isOn(origin, name, own.subnet);
+  }
+
+  /** Whether what a peer calls `name` is the network with this subnet, as far as it is known. */
+  #isOn(origin: PeerId, name: string, subnet: string): boolean {
+    return (this.networks.get(origin, name)?.subnet ?? subnet) === subnet;
   }
 }
 

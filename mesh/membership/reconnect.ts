@@ -3,8 +3,8 @@
  * peers that are gone, each on its own backoff.
  *
  * Law: no address is ever given up, so a partition of any length heals by itself; the wait stays
- * bounded, all members together try a gone peer at a steady pace whatever their number, and one tick
- * tries only a few, so a hundred dead peers cost no more than few.
+ * bounded, all members together try a gone peer at a steady pace whatever their number, and one
+ * tick tries only a few, so a hundred dead peers cost no more than few.
  */
 import { LIMITS } from "../limits.ts";
 import type { HostPort, PeerId } from "../ports.ts";

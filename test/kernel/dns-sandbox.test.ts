@@ -170,12 +170,15 @@ for (const kind of KINDS)
       const hook = new HelperSandboxHook({ helperCommand: command, log, timeoutMs });
       const random = new SeededRandom(7);
       const made = new DnsService({ clock, random, log, hook }, { domain: "tsweave.local" });
-      made.setRecords([
-        record("web", "10.32.0.2"),
-        record("web", "10.40.0.2"),
-        record("db", "10.32.0.3"),
-        record("cache", "10.99.0.2", "back"),
-      ]);
+      made.changeRecords(
+        [],
+        [
+          record("web", "10.32.0.2"),
+          record("web", "10.40.0.2"),
+          record("db", "10.32.0.3"),
+          record("cache", "10.99.0.2", "back"),
+        ],
+      );
       made.setSubnets([{ network: "tsweave", cidr: "10.32.0.0/12" }]);
       services.push(made);
       return made;
@@ -192,11 +195,10 @@ for (const kind of KINDS)
     test("answers our names and relays the rest, over UDP and TCP", async (t) => {
       const at = await sandbox("a");
       const dns = service();
-      dns.setRecords([
-        record("web", "10.32.0.2"),
-        record("web", "10.40.0.2"),
-        record("linked", "10.32.0.9"),
-      ]);
+      dns.changeRecords(
+        [],
+        [record("web", "10.32.0.2"), record("web", "10.40.0.2"), record("linked", "10.32.0.9")],
+      );
       assert.deepEqual((await at.agent.ask("web")).answers, [FOREIGN_MARK]);
       const startMs = performance.now();
       await dns.attach(endpoint(at));

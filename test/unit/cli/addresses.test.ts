@@ -72,7 +72,7 @@ test("kernel entries follow the address in use", () => {
   } as unknown as Tables;
   let peer = member("10.0.0.2", ["10.0.0.2", "10.1.0.2"]);
   const members = () => [peer];
-  const presence = { namesCount: () => true, entriesCount: () => true };
+  const presence = { entriesCount: () => true };
   const clock = new VirtualClock();
   const heirs = new Heirs({ presence, clock, members, vteps: () => new Map() });
   const rows = new SharedRows({ tables, heirs, members, log: new QuietLog() }, "a".repeat(32));

@@ -14,6 +14,7 @@ import type {
   ServiceChange,
   Status,
 } from "../../../cli/control/api.ts";
+import type { FarLook, LookWish } from "../../../cli/control/look-api.ts";
 import type { NetworkWish, RemoveNetwork } from "../../../cli/control/network-api.ts";
 import { EventLog } from "../../../cli/events/event-log.ts";
 import type { ForgetResult, LeaveResult } from "../../../ipalloc/index.ts";
@@ -140,6 +141,7 @@ export class FakeBackend implements ControlBackend {
       mtu: 1450,
       internal: false,
       endpoints: 4,
+      local: 1,
       present: ["host1", "host2"],
       conflicts: [],
     },
@@ -365,6 +367,11 @@ export class FakeBackend implements ControlBackend {
   });
   answers: readonly PeerAnswer[] = [];
   readonly ask = async () => this.answers;
+  readonly look = async ({ id }: LookWish): Promise<FarLook> => {
+    if (id !== HOST2) throw new TsweaveError("PEER_UNREACHABLE", "it does not answer");
+    const vxlan = { vxlan: "up" as const, vni: 256, vxlanPort: 4789 };
+    return { port: "plugged", ...vxlan, toPackets: 7, fromPackets: 6 };
+  };
   readonly levels = new LogLevels("info");
   logFile: string | null = null;
   readonly log = () => {

@@ -104,7 +104,8 @@ function networkRow(at: number, present: readonly string[]): NetworkRow {
   const name = NETWORKS[at] ?? `net${at + 1}`;
   const subnet = `10.${32 + at}.0.0/16`;
   const vni = at === 0 ? 256 : 9_000_000 + at;
-  return { name, vni, subnet, mtu: 1450, internal: at === 2, endpoints: 0, present, conflicts: [] };
+  const counts = { endpoints: 0, local: 0 };
+  return { name, vni, subnet, mtu: 1450, internal: at === 2, ...counts, present, conflicts: [] };
 }
 
 /** Every tenth container is on two networks where there are so many. */

@@ -11,7 +11,7 @@ function member(id: string, host: string, state: MemberState, sinceMs = 0): Memb
   return { id, name: "h1", incarnation: 1, advertise, state, sinceMs, rttMs: null, self: false };
 }
 
-const ALL_COUNT = { namesCount: () => true, entriesCount: () => true };
+const ALL_COUNT = { entriesCount: () => true };
 
 function heirsOf(clock: VirtualClock, members: readonly Member[], vteps = new Map()): Heirs {
   return new Heirs({ presence: ALL_COUNT, clock, members: () => members, vteps: () => vteps });

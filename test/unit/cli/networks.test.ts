@@ -3,15 +3,18 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { networkOf, networkRemovalOf } from "../../../cli/control/network-bodies.ts";
 import { startControl } from "../../../cli/control/server.ts";
+import { AnsweredNames } from "../../../cli/wiring/answered-names.ts";
 import { Heirs } from "../../../cli/wiring/heirs.ts";
 import { networkPlan } from "../../../cli/wiring/network-plan.ts";
 import { SharedRows } from "../../../cli/wiring/shared-rows.ts";
-import type { TableName, TableRow, Tables, WireValue } from "../../../mesh/index.ts";
+import type { NameRecord } from "../../../dns/index.ts";
+import type { Member, TableName, WireValue } from "../../../mesh/index.ts";
 import { endpointToWire, namesToWire, networkToWire } from "../../../overlay/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { VirtualClock } from "../../lib/virtual-clock.ts";
 import { FakeBackend } from "./fixture-facts.ts";
 import { run, temporary } from "./fixture-run.ts";
+import { TablesInHand } from "./fixture-tables.ts";
 
 async function serving(context: TestContext) {
   const runDir = await temporary(context);
@@ -113,17 +116,15 @@ function rowsOf(own: boolean): SharedRows {
     ["names", STRANGER, "e2", names("10.50.8.5", "stranger")],
   ];
   if (own) list.push(["networks", SELF, "blue", network(9_000_001, RED)]);
-  const all: TableRow[] = list.map(([table, origin, key, value]) => ({
-    ...{ table, origin, key, value },
-  }));
-  const tables = {
-    rows: (table: TableName) => all.filter((row) => row.table === table),
-    watch: () => () => undefined,
-  } as unknown as Tables;
-  const presence = { namesCount: () => true, entriesCount: () => true };
+  const tables = new TablesInHand();
+  for (const written of list) tables.write([written]);
+  const presence = { entriesCount: () => true };
   const clock = new VirtualClock();
   const heirs = new Heirs({ presence, clock, members: () => [], vteps: () => new Map() });
-  return new SharedRows({ tables, heirs, members: () => [], log: new QuietLog() }, SELF);
+  return new SharedRows(
+    { tables: tables.port, heirs, members: () => [], log: new QuietLog() },
+    SELF,
+  );
 }
 
 describe("two networks of one name", () => {
@@ -133,10 +134,14 @@ describe("two networks of one name", () => {
       rows.remotes().map(({ id }) => id),
       ["e1"],
     );
-    assert.deepEqual(
-      rows.nameRecords().flatMap(({ names }) => names),
-      ["friend"],
-    );
+    const answered: string[] = [];
+    const dns = {
+      changeRecords: (_gone: unknown, come: readonly NameRecord[]) =>
+        answered.push(...come.flatMap(({ names }) => names)),
+    };
+    const members = () => [FRIEND, STRANGER].map((id) => ({ id, state: "alive" }) as Member);
+    new AnsweredNames({ rows, dns, members }, SELF);
+    assert.deepEqual(answered, ["friend"]);
     assert.deepEqual(
       rows.networkList().map(({ row, origins }) => [row.subnet, origins.length]),
       [
@@ -146,6 +151,7 @@ describe("two networks of one name", () => {
     );
     assert.equal(rows.endpointsOn("blue", RED).length, 1);
     assert.equal(rows.endpointsOn("blue", GREEN).length, 1);
+    assert.deepEqual([rows.countOn("blue", RED), rows.countOn("blue", RED, STRANGER)], [1, 0]);
   });
 
   it("have numbers of their own, which stand", () => {

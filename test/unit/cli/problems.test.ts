@@ -4,48 +4,7 @@ import { test } from "node:test";
 import type { EndpointRow } from "../../../cli/control/api.ts";
 import { type Observations, problemsOf } from "../../../cli/wiring/problems.ts";
 import type { Member } from "../../../mesh/index.ts";
-import type { DockerStatus, ReconcileStatus } from "../../../overlay/index.ts";
-
-const KERNEL: ReconcileStatus = {
-  inSync: true,
-  lastReconcileMs: 10,
-  lastAtMs: 1,
-  drift: 0,
-  lastError: null,
-  passes: 2,
-  steps: 3,
-  unplugged: [],
-};
-const DOCKER: DockerStatus = {
-  connected: true,
-  lastSyncWallMs: 1,
-  lastError: null,
-  released: 0,
-  adopted: 0,
-  calls: {},
-};
-const WELL: Observations = {
-  cloned: false,
-  twins: [],
-  strangers: [],
-  outdatedPassword: false,
-  nowMs: 100_000,
-  members: [],
-  ports: { gossip: 6783, vxlan: 4789 },
-  addresses: [],
-  networks: [],
-  kernel: KERNEL,
-  dns: {
-    domain: "tsweave.local",
-    names: 0,
-    sandboxes: [],
-    counters: { answered: 0, forwarded: 0, rejected: 0, cached: 0, failed: 0, limited: 0 },
-  },
-  docker: DOCKER,
-  endpoints: [],
-  attachments: [],
-  defaultNetwork: { name: "tsweave", subnet: "10.32.0.0/12", onEngine: true },
-};
+import { DOCKER, WELL } from "./fixture-problems.ts";
 
 const codes = (more: Partial<Observations>) =>
   problemsOf({ ...WELL, ...more }).map(({ code }) => code);

@@ -101,7 +101,8 @@ describe("reading", () => {
   });
 });
 
-const TERMS = { ttlSeconds: 5, apex: new Zone([], [], "tsweave.local", 42).apex };
+const APEX = { ...new Zone([], [], "tsweave.local").apex, serial: 42 };
+const TERMS = { ttlSeconds: 5, apex: APEX };
 
 describe("writing", () => {
   const reply = (answers: readonly Answer[]) => ({ rcode: 0, answers });

@@ -19,7 +19,7 @@ async function listening(t: TestContext, host: string): Promise<number> {
   const ports = { clock: processClock(), random: new SeededRandom(1), log, hook: new FakeHook() };
   const dns = new DnsService(ports, { domain: "tsweave.local" });
   const web = { network: "tsweave", names: ["web"], ip: "10.32.0.2", peer: "p", endpointId: "e" };
-  dns.setRecords([web]);
+  dns.changeRecords([], [web]);
   t.after(() => dns.close({ restore: false }));
   for (let port = 20_000 + (process.pid % 10_000); ; port += 1) {
     try {

@@ -21,7 +21,7 @@ beforeEach(() => {
   log = new QuietLog();
   const ports = { clock, random: new SeededRandom(5), log, hook };
   dns = new DnsService(ports, { domain: "tsweave.local" });
-  dns.setRecords([record("web", "10.32.0.2"), record("db", "10.99.0.2", "back")]);
+  dns.changeRecords([], [record("web", "10.32.0.2"), record("db", "10.99.0.2", "back")]);
 });
 
 const record = (name: string, ip: string, network = "tsweave") => ({
@@ -56,9 +56,9 @@ const states = () => dns.status().sandboxes.map(({ state }) => state);
 test("answers from the newest records", async () => {
   await dns.attach(endpoint("e1"));
   assert.equal(ask(hook.last, "web"), "10.32.0.2");
-  dns.setRecords([record("web", "10.32.0.7")]);
+  dns.changeRecords([record("web", "10.32.0.2")], [record("web", "10.32.0.7")]);
   assert.equal(ask(hook.last, "web"), "10.32.0.7");
-  dns.setRecords([]);
+  dns.changeRecords([record("web", "10.32.0.7")], []);
   assert.equal(ask(hook.last, "web"), "forwarded");
   assert.deepEqual(dns.status().counters, {
     ...{ answered: 2, forwarded: 0, cached: 0 },

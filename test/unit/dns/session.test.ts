@@ -42,7 +42,7 @@ beforeEach(() => {
       },
     },
   );
-  const view = { zone: () => zone, asker: () => asker };
+  const view = { zone, asker: () => asker };
   session = new Session({ clock, random: colliding, elsewhere }, sockets, view, counters);
 });
 

@@ -56,7 +56,7 @@ test("a namespace that was emptied is told with a number, not with every entry",
   const many = Array.from({ length: 50 }, (_, at) => remote(`10.33.0.${at + 1}`));
   box.input = { ...box.input, remotes: many };
   await pass();
-  assert.deepEqual(told, [], "a change of the tables is no drift");
+  assert.equal(told.length, 0, "a change of the tables is no drift");
   kernel.namespaces.delete(NETNS);
   await pass();
   assert.equal(told.length, 1);

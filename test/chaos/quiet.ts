@@ -1,0 +1,123 @@
+/**
+ * The laws at a quiet point: every fault is healed, and within a bound all hosts agree with one
+ * another, with Docker and with their kernels.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EndpointRow, Status } from "../../cli/control/api.ts";
+import { kernelProblems } from "./kernel-checks.ts";
+import { nameProblems } from "./name-checks.ts";
+import { NETWORKS, type Place, type World } from "./world.ts";
+
+/** Looked at for so long after the bound, to tell what heals late from what never does. */
+const LATE_MS = 40_000;
+
+export interface Truth {
+  /** By host. */
+  readonly places: ReadonlyMap<string, readonly Place[]>;
+  readonly endpoints: ReadonlyMap<string, readonly EndpointRow[]>;
+}
+
+export interface QuietResult {
+  readonly tookMs: number;
+  /** What was not as it should be at the bound, each with what became of it. */
+  readonly violations: readonly string[];
+}
+
+/** Looks until nothing is wrong, or until the bound and then some; `dead` are former names. */
+export async function quietPoint(
+  world: World,
+  dead: () => ReadonlySet<string>,
+  boundMs: number,
+): Promise<QuietResult> {
+  const startMs = world.nowMs;
+  let atBound: string[] | undefined;
+  for (;;) {
+    const problems = await lookAtAll(world, dead());
+    const tookMs = world.nowMs - startMs;
+    if (problems.length === 0) {
+      const healed = `(healed after ${(tookMs / 1000).toFixed(0)} s)`;
+      return { tookMs, violations: (atBound ?? []).map((text) => `${text} ${healed}`) };
+    }
+    if (tookMs > boundMs) atBound ??= problems;
+    if (tookMs > boundMs + LATE_MS) {
+      const last = `(${(tookMs / 1000).toFixed(0)} s after healing)`;
+      return { tookMs, violations: problems.map((text) => `${text} ${last}`) };
+    }
+    await sleep(500);
+  }
+}
+
+async function lookAtAll(world: World, dead: ReadonlySet<string>): Promise<string[]> {
+  try {
+    const states = (
+      await Promise.all(world.hosts.map((host) => statusProblems(world, host)))
+    ).flat();
+    if (states.length > 0) return states;
+    const truth = await truthOf(world);
+    const tables = tableProblems(world, truth);
+    if (tables.length > 0) return tables;
+    const kernels = await Promise.all(
+      world.hosts.map((host) => kernelProblems(world, host, truth)),
+    );
+    if (kernels.flat().length > 0) return kernels.flat();
+    const names = await Promise.all(
+      world.hosts.map((host) => nameProblems(world, host, truth, dead)),
+    );
+    return names.flat();
+  } catch (error) {
+    return [`not to be looked at: ${String(error).split("\n")[0]}`];
+  }
+}
+
+async function statusProblems(world: World, host: string): Promise<string[]> {
+  const status = await world.control<Status>(host, "/v1/status");
+  const problems = status.health.problems.map(({ code, text }) => `${host}: ${code}: ${text}`);
+  if (!status.health.ok && problems.length === 0) problems.push(`${host}: health is not ok`);
+  if (!status.kernel.inSync) problems.push(`${host}: kernel out of sync`);
+  if (status.mesh.alive !== world.hosts.length) {
+    problems.push(`${host}: ${status.mesh.alive} of ${world.hosts.length} peers alive`);
+  }
+  return problems;
+}
+
+async function truthOf(world: World): Promise<Truth> {
+  const places = new Map<string, readonly Place[]>();
+  const endpoints = new Map<string, readonly EndpointRow[]>();
+  await Promise.all(
+    world.hosts.map(async (host) => {
+      places.set(host, await world.places(host));
+      const path = "/v1/status/endpoints";
+      const reply = await world.control<{ endpoints: EndpointRow[] }>(host, path);
+      endpoints.set(host, reply.endpoints);
+    }),
+  );
+  return { places, endpoints };
+}
+
+/** Every host's table holds exactly what runs, each address once. */
+function tableProblems(world: World, { places, endpoints }: Truth): string[] {
+  const problems: string[] = [];
+  const real = new Set<string>();
+  const owners = new Map<string, string>();
+  for (const [host, list] of places) {
+    for (const { network, name, ip } of list) {
+      real.add(`${network} ${name} ${ip} on ${world.mesh.address(host)}`);
+      const other = owners.get(ip);
+      if (other !== undefined)
+        problems.push(`address ${ip} twice: ${other} and ${name} on ${host}`);
+      owners.set(ip, `${name} on ${host}`);
+    }
+  }
+  for (const [host, rows] of endpoints) {
+    const told = new Set(rows.map((row) => `${row.network} ${row.name} ${row.ip} on ${row.vtep}`));
+    for (const one of real) if (!told.has(one)) problems.push(`${host} lacks ${one}`);
+    for (const one of told) if (!real.has(one)) problems.push(`${host} still has ${one}`);
+    for (const { name, state, network } of rows) {
+      if (state !== "alive") problems.push(`${host}: ${name} on ${network} is ${state}`);
+    }
+    if (rows.some(({ network }) => !NETWORKS.includes(network))) {
+      problems.push(`${host} has endpoints of unknown networks`);
+    }
+  }
+  return problems;
+}
