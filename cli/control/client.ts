@@ -60,30 +60,27 @@ export class ControlClient {
 
   /** @throws TsweaveError NOT_RUNNING, TIMED_OUT, NOT_ROOT, BAD_MESSAGE or what the daemon says. */
   async status(): Promise<Status & Schema> {
-    return (await this.#json("GET", "/v1/status")) as unknown as Status & Schema;
+    return await this.#ask<Status>("GET", "/v1/status");
   }
 
   /** One of the tables below status. @throws as `status`. */
   async read<Name extends Read>(name: Name): Promise<Replies[Name] & Schema> {
-    const reply = await this.#json("GET", `/v1/status/${name}`);
-    return reply as unknown as Replies[Name] & Schema;
+    return await this.#ask<Replies[Name]>("GET", `/v1/status/${name}`);
   }
 
   /** Makes a network. @throws as `status`, CONFIG, SUBNET_OVERLAP, DOCKER_REFUSED. */
   async createNetwork(wish: NetworkWish): Promise<NetworkChange & Schema> {
-    const reply = await this.#json("POST", "/v1/networks/create", wish, NETWORK_DEADLINE_MS);
-    return reply as unknown as NetworkChange & Schema;
+    return await this.#ask<NetworkChange>("POST", "/v1/networks/create", wish, NETWORK_DEADLINE_MS);
   }
 
   /** Removes a network. @throws as `status`, NOT_FOUND, BAD_REQUEST while it is in use. */
   async removeNetwork(wish: RemoveNetwork): Promise<NetworkChange & Schema> {
-    const reply = await this.#json("POST", "/v1/networks/remove", wish, NETWORK_DEADLINE_MS);
-    return reply as unknown as NetworkChange & Schema;
+    return await this.#ask<NetworkChange>("POST", "/v1/networks/remove", wish, NETWORK_DEADLINE_MS);
   }
 
   /** This host as its daemon was launched. @throws as `status`. */
   async host(): Promise<HostFacts & Schema> {
-    return (await this.#json("GET", "/v1/host")) as unknown as HostFacts & Schema;
+    return await this.#ask<HostFacts>("GET", "/v1/host");
   }
 
   /** What peers answer: all, or those that a word names. @throws as `status`, NOT_FOUND. */
@@ -94,34 +91,32 @@ export class ControlClient {
 
   /** Has an endpoint's host look at it. @throws as `status`, NOT_FOUND, PEER_UNREACHABLE. */
   async look(wish: LookWish): Promise<FarLook & Schema> {
-    const reply = await this.#json("POST", "/v1/look", wish);
-    return reply as unknown as FarLook & Schema;
+    return await this.#ask<FarLook>("POST", "/v1/look", wish);
   }
 
   /** What is logged, and where. @throws as `status`. */
   async log(): Promise<LogReply & Schema> {
-    return (await this.#json("GET", "/v1/log")) as unknown as LogReply & Schema;
+    return await this.#ask<LogReply>("GET", "/v1/log");
   }
 
   /** Resolves once the level counts. @throws as `status`, NOT_FOUND. */
   async setLogLevel(change: LogChange): Promise<LogReply & Schema> {
-    return (await this.#json("POST", "/v1/log", change)) as unknown as LogReply & Schema;
+    return await this.#ask<LogReply>("POST", "/v1/log", change);
   }
 
   /** The key ring. @throws as `status`. */
   async keys(): Promise<KeysReply & Schema> {
-    return (await this.#json("GET", "/v1/keys")) as unknown as KeysReply & Schema;
+    return await this.#ask<KeysReply>("GET", "/v1/keys");
   }
 
   /** Resolves once the change counts. @throws as `status`, NOT_FOUND, CONFIG. */
   async changeKeys(change: KeyChange): Promise<KeysReply & Schema> {
-    return (await this.#json("POST", "/v1/keys", change)) as unknown as KeysReply & Schema;
+    return await this.#ask<KeysReply>("POST", "/v1/keys", change);
   }
 
   /** What the daemon's zone answers. @throws as `status`, NOT_FOUND, USAGE. */
   async dnsLookup(question: LookupQuestion): Promise<LookupReply & Schema> {
-    const reply = await this.#json("POST", "/v1/dns/lookup", question);
-    return reply as unknown as LookupReply & Schema;
+    return await this.#ask<LookupReply>("POST", "/v1/dns/lookup", question);
   }
 
   /** Adds addresses to a name; resolves with the new ones. @throws as `status`, USAGE. */
@@ -138,14 +133,15 @@ export class ControlClient {
 
   /** Endpoints of this host. @throws as `status`. */
   async ps(): Promise<{ readonly endpoints: readonly AttachmentRow[] } & Schema> {
-    const reply = await this.#json("GET", "/v1/ps");
-    return reply as unknown as { readonly endpoints: readonly AttachmentRow[] } & Schema;
+    return await this.#ask<{ readonly endpoints: readonly AttachmentRow[] }>("GET", "/v1/ps");
   }
 
   /** Networks of this host with their namespaces. @throws as `status`. */
   async namespaces(): Promise<{ readonly namespaces: readonly NamespaceRow[] } & Schema> {
-    const reply = await this.#json("GET", "/v1/namespaces");
-    return reply as unknown as { readonly namespaces: readonly NamespaceRow[] } & Schema;
+    return await this.#ask<{ readonly namespaces: readonly NamespaceRow[] }>(
+      "GET",
+      "/v1/namespaces",
+    );
   }
 
   /** Path of the namespace that a word names. @throws as `status`, NOT_FOUND. */
@@ -155,26 +151,22 @@ export class ControlClient {
 
   /** @throws as `status`, or what keeps the target from being attached. */
   async attach(wish: AttachWish): Promise<AttachedEndpoint & Schema> {
-    const reply = await this.#json("POST", "/v1/attach", wish, ATTACH_DEADLINE_MS);
-    return reply as unknown as AttachedEndpoint & Schema;
+    return await this.#ask<AttachedEndpoint>("POST", "/v1/attach", wish, ATTACH_DEADLINE_MS);
   }
 
   /** @throws as `status`, NOT_FOUND. */
   async detach(wish: DetachWish): Promise<Detached & Schema> {
-    const reply = await this.#json("POST", "/v1/detach", wish, ATTACH_DEADLINE_MS);
-    return reply as unknown as Detached & Schema;
+    return await this.#ask<Detached>("POST", "/v1/detach", wish, ATTACH_DEADLINE_MS);
   }
 
   /** Gives the host an address. @throws as `attach`. */
   async expose(wish: ExposeWish): Promise<AttachedEndpoint & Schema> {
-    const reply = await this.#json("POST", "/v1/expose", wish, ATTACH_DEADLINE_MS);
-    return reply as unknown as AttachedEndpoint & Schema;
+    return await this.#ask<AttachedEndpoint>("POST", "/v1/expose", wish, ATTACH_DEADLINE_MS);
   }
 
   /** Takes the host's address back. @throws as `status`, NOT_FOUND. */
   async hide(wish: Pick<ExposeWish, "network">): Promise<Detached & Schema> {
-    const reply = await this.#json("POST", "/v1/hide", wish, ATTACH_DEADLINE_MS);
-    return reply as unknown as Detached & Schema;
+    return await this.#ask<Detached>("POST", "/v1/hide", wish, ATTACH_DEADLINE_MS);
   }
 
   /** Adds reconnect targets. @throws as `status`. */
@@ -190,20 +182,17 @@ export class ControlClient {
 
   /** Removes peers for good. @throws as `status`, NOT_FOUND, BAD_REQUEST, NO_MAJORITY. */
   async rmpeer(wish: RemovePeers): Promise<ForgetResult & Schema> {
-    const reply = await this.#json("POST", "/v1/rmpeer", wish, DEPARTURE_DEADLINE_MS);
-    return reply as unknown as ForgetResult & Schema;
+    return await this.#ask<ForgetResult>("POST", "/v1/rmpeer", wish, DEPARTURE_DEADLINE_MS);
   }
 
   /** Gives this mesh up, or plans it. @throws as `rmpeer`, POOL_CONFLICT, PEER_UNREACHABLE. */
   async adopt(wish: AdoptionWish): Promise<AdoptionReply & Schema> {
-    const reply = await this.#json("POST", "/v1/adopt", wish, DEPARTURE_DEADLINE_MS);
-    return reply as unknown as AdoptionReply & Schema;
+    return await this.#ask<AdoptionReply>("POST", "/v1/adopt", wish, DEPARTURE_DEADLINE_MS);
   }
 
   /** Hands ranges on and leaves the roster. @throws as `status`, BAD_REQUEST, PEER_UNREACHABLE. */
   async leave(wish: LeaveMesh): Promise<LeaveResult & Schema> {
-    const reply = await this.#json("POST", "/v1/leave", wish, DEPARTURE_DEADLINE_MS);
-    return reply as unknown as LeaveResult & Schema;
+    return await this.#ask<LeaveResult>("POST", "/v1/leave", wish, DEPARTURE_DEADLINE_MS);
   }
 
   /**
@@ -242,6 +231,13 @@ export class ControlClient {
   async stop(deadlineMs = STOP_DEADLINE_MS): Promise<void> {
     const { status, text } = await this.#call("POST", "/v1/stop", {}, deadlineMs);
     if (status !== 200) throw errorFromReply(parse(text));
+  }
+
+  /** The answer to one call, taken at its word: daemon and client are one program. */
+  async #ask<Reply extends object>(
+    ...call: readonly [method: string, path: string, body?: object, deadlineMs?: number]
+  ): Promise<Reply & Schema> {
+    return (await this.#json(...call)) as unknown as Reply & Schema;
   }
 
   async #json(

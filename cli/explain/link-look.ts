@@ -1,7 +1,7 @@
 /**
  * Devices of an overlay namespace as the kernel has them now, with their counters.
  *
- * Law: it only looks. A device that is not there is missing from the answer; a namespace that
+ * Law: it only looks. What is not there is missing from the answer; a namespace that is there and
  * cannot be looked into is an error, never "nothing there".
  */
 import { messageOf, TsweaveError } from "../../mesh/index.ts";
@@ -31,7 +31,7 @@ export async function lookAtLinks(
   const lines = devices.map((device) => `link show dev ${device}\n`).join("");
   const argv = ["ip", "-n", netns, "-j", "-d", "-s", "-force", "-batch", "-"];
   const { code, out, err } = await tool(argv, lines);
-  const isAbsent = /Cannot find device|does not exist/.test(err);
+  const isAbsent = /Cannot find device|does not exist|namespace ".*": No such file/.test(err);
   if (code !== 0 && !isAbsent) {
     const why = err.split("\n")[0] || `ip ended with ${code}`;
     throw new TsweaveError("COMMAND_FAILED", `cannot look into ${netns}: ${why}`);

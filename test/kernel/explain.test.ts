@@ -146,6 +146,19 @@ test("with everything well each step is ok, by name, address and port", async ()
   await eventually("it listens", 5000, async () => isWell(explain("web", "db", "tcp/8080")));
 });
 
+test("within a host, and from the host itself", async () => {
+  const green = await lab.container("near");
+  const wish = { dns: true, gateway: false, network: "tsweave" };
+  await a.client.attach({ ...wish, target: green, names: ["near"] });
+  await eventually("it answers", 10_000, async () => isWell(explain("web", "near")));
+  await sh(`ip -n ${green} link set eth0 down`);
+  names(explain("web", "near"), "TARGET_DOWN");
+  await a.client.detach({ target: green, network: undefined });
+  await a.client.expose({});
+  await eventually("the host is there", 10_000, async () => isWell(explain("host", "db")));
+  await a.client.hide({});
+});
+
 test("what is wrong in this host's kernel is named, and explains the silence", async () => {
   const { mac = "" } =
     (await a.client.read("endpoints")).endpoints.find(({ ip }) => ip === B_IP) ?? {};
@@ -154,6 +167,7 @@ test("what is wrong in this host's kernel is named, and explains the silence", a
   const flush = `ip -n ${blue} neigh flush all`;
   const cached = await spoiled([neigh], "web", "db");
   assert.deepEqual([cached.code, cached.notes], [0, ["NEIGHBOUR_MISSING"]], shown(cached));
+  await healed();
   names(await spoiled([neigh, flush], "web", "db"), "NEIGHBOUR_MISSING");
   await healed();
   const fdb = `bridge -n ${overlay} fdb replace ${mac} dev vxlan0 dst 192.0.2.77 self permanent`;

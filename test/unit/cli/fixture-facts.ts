@@ -367,8 +367,8 @@ export class FakeBackend implements ControlBackend {
   });
   answers: readonly PeerAnswer[] = [];
   readonly ask = async () => this.answers;
-  readonly look = async ({ id }: LookWish): Promise<FarLook> => {
-    if (id !== HOST2) throw new TsweaveError("PEER_UNREACHABLE", "it does not answer");
+  readonly look = async ({ peer }: LookWish): Promise<FarLook> => {
+    if (peer !== HOST2) throw new TsweaveError("PEER_UNREACHABLE", "it does not answer");
     const vxlan = { vxlan: "up" as const, vni: 256, vxlanPort: 4789 };
     return { port: "plugged", ...vxlan, toPackets: 7, fromPackets: 6 };
   };
