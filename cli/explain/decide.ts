@@ -59,9 +59,9 @@ export function explain(facts: Facts, network?: string): Explanation {
   const steps = made.filter((step) => step !== undefined);
   const failed = steps.filter(({ state }) => state === "failed");
   const blocking = causeOf(steps, failed, facts.peer !== null);
-  const notes = failed.flatMap(({ code }) =>
-    code === null || code === blocking?.code ? [] : code,
-  );
+  // That nothing comes back is the symptom, not something besides.
+  const besides = failed.filter((step) => step !== blocking && step.step !== "probe");
+  const notes = besides.flatMap(({ code }) => code ?? []);
   if (blocking === undefined) {
     return { steps, reachable: true, found: true, cause: null, notes };
   }

@@ -31,6 +31,8 @@ let blue: string;
 let red: string;
 /** Overlay namespace of the first host. */
 let overlay: string;
+/** Overlay namespaces of both: a daemon that ends leaves them to its containers. */
+const made = new Set<string>();
 
 function hosts(): [NetnsHost, NetnsHost] {
   const [h1, h2] = lab.hosts;
@@ -91,6 +93,13 @@ function names(told: Told, cause: string, code = 4): void {
   assert.deepEqual([told.why, told.code], [cause, code], shown(told));
 }
 
+/** The networks' namespaces of a daemon, which the end of the test removes. */
+async function keepInMind(client: NetnsDaemon["client"]): Promise<readonly string[]> {
+  const names = (await client.namespaces()).namespaces.map(({ namespace }) => namespace);
+  for (const name of names) made.add(name);
+  return names;
+}
+
 const healed = async () =>
   await eventually("well again", 45_000, async () => isWell(explain("web", "db")));
 
@@ -113,8 +122,8 @@ before(async () => {
   await eventually("h2 knows the network", 10_000, async () => {
     await b.client.attach({ ...wish, target: red, names: ["db"], ip: B_IP });
   });
-  const [own] = (await a.client.namespaces()).namespaces;
-  overlay = own?.namespace ?? "";
+  [overlay = ""] = await keepInMind(a.client);
+  await keepInMind(b.client);
   await eventually("h1 knows", 10_000, async () => {
     assert.equal((await a.client.read("endpoints")).endpoints.length, 2);
   });
@@ -123,8 +132,16 @@ before(async () => {
 after(async () => {
   rmSync(gate, { force: true });
   for (const child of children) child.kill("SIGKILL");
+  // One that was killed does not answer; what it had is known by then.
+  for (const { client } of daemons.running) await keepInMind(client).catch(() => undefined);
   await daemons.close();
   await lab.close();
+  for (const netns of made) await exitCode(`ip netns del ${netns}`);
+  const left = new Set((await sh("ip netns list")).split("\n").map((line) => line.split(" ")[0]));
+  assert.deepEqual(
+    [...made].filter((netns) => left.has(netns)),
+    [],
+  );
   rmSync(dir, { recursive: true });
 });
 
@@ -236,6 +253,7 @@ test("names: unknown, on another network, and one whose process ended", async ()
   const wish = { target, names: ["queue"], dns: false, gateway: false };
   const { ip, network } = await b.client.attach(wish);
   assert.equal(network, "back");
+  await keepInMind(b.client);
   await eventually("h1 knows", 10_000, async () => {
     assert.equal((await a.client.read("endpoints")).endpoints.length, 3);
   });

@@ -374,6 +374,16 @@ describe("explain", () => {
     assert.match(verdict(facts), /^db is reachable from web; besides: PEER_DEAD$/);
   });
 
+  it("notes what is wrong besides the cause, and not the silence that follows from it", () => {
+    const facts: Facts = {
+      ...entries({ neighbour: { wanted: MAC, found: null } }),
+      peer: { ...WELL.peer, state: "suspect", error: "late" },
+    };
+    const { cause, notes } = explain(facts);
+    assert.deepEqual([cause?.code, notes], ["NEIGHBOUR_MISSING", ["PEER_SUSPECT"]]);
+    assert.match(verdict(facts), /else tsweave doctor; besides: PEER_SUSPECT$/);
+  });
+
   it("takes an open port for an answer where pings are dropped", () => {
     const open = { outcome: "open", tookMs: 0.4, error: null } as const;
     const facts: Facts = { ...DEAD_END, tcpPort: 80, probe: { ...DEAD_END.probe, tcp: open } };
