@@ -18,6 +18,8 @@ import {
 } from "../lib/netns-hosts.ts";
 
 const TAG = (process.pid % 0xfffff).toString(16);
+/** Names that the lab gives, and those of its overlay namespaces. */
+const OWN_NETNS = new RegExp(`^(tw${TAG}-|tsweave-\\d${TAG})`);
 const lab = new NetnsLab(TAG);
 const local = (digit: string, ip: string): LocalEndpoint => ({
   id: digit.repeat(64),
@@ -76,7 +78,7 @@ before(async () => {
 
 after(async () => {
   await lab.close();
-  const left = (await sh("ip netns list")).split("\n").filter((line) => line.includes(TAG));
+  const left = (await sh("ip netns list")).split("\n").filter((line) => OWN_NETNS.test(line));
   assert.deepEqual(left, []);
 });
 
