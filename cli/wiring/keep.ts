@@ -61,8 +61,23 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Watch
     lives.set(id, life);
     return life;
   };
-  /** Peers that are looked at again. BOUNDED: as lives. */
-  const waiting = new Set<PeerId>();
+  const isHere = ({ state }: Member) => state === "alive" || state === "suspect";
+  /** Not to be believed yet: in doubt itself, or its rows are not whole, held or still to come. */
+  const isOpen = (peer: Member) => peer.state === "suspect" || lifeOf(peer)?.isWhole !== true;
+  /** BOUNDED: as lives. */
+  const watched = new Set<PeerId>();
+  /** Looks again until the rows are whole, then tells; a peer whose rows never come costs a timer. */
+  const watch = (id: PeerId, settled: () => void): void => {
+    if (watched.has(id)) return;
+    watched.add(id);
+    ports.clock.timer("rows settle", STILL_MS, () => {
+      watched.delete(id);
+      const peer = ports.members().find((member) => member.id === id);
+      if (peer === undefined || !isHere(peer)) return;
+      if (isOpen(peer)) watch(id, settled);
+      else settled();
+    });
+  };
   const graceIsOver = () => ports.clock.nowMs() - startedMs > TIMES.deadGraceMs;
   return {
     mayRemove: ({ vtep }) => {
@@ -77,13 +92,7 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Watch
     },
     look: (settled) => {
       for (const peer of ports.members()) {
-        const isOpen = lifeOf(peer)?.isWhole === false;
-        if (!isOpen || waiting.has(peer.id)) continue;
-        waiting.add(peer.id);
-        ports.clock.timer("rows settle", STILL_MS, () => {
-          waiting.delete(peer.id);
-          settled();
-        });
+        if (isHere(peer) && isOpen(peer)) watch(peer.id, settled);
       }
     },
     mayRemoveEndpoint: (prefix) => ports.ownEndpointsKnown() && !ports.hasEndpoint(prefix),
