@@ -61,12 +61,13 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Watch
     lives.set(id, life);
     return life;
   };
-  const isHere = ({ state }: Member) => state === "alive" || state === "suspect";
+  const isHere = ({ self: isSelf, state }: Member) =>
+    !isSelf && (state === "alive" || state === "suspect");
   /** Not to be believed yet: in doubt itself, or its rows are not whole, held or still to come. */
   const isOpen = (peer: Member) => peer.state === "suspect" || lifeOf(peer)?.isWhole !== true;
   /** BOUNDED: as lives. */
   const watched = new Set<PeerId>();
-  /** Looks again until the rows are whole, then tells; a peer whose rows never come costs a timer. */
+  /** Looks again until the rows are whole, then tells. Rows that never come cost a timer. */
   const watch = (id: PeerId, settled: () => void): void => {
     if (watched.has(id)) return;
     watched.add(id);
