@@ -40,6 +40,11 @@ export function readEntryLine(line: string): EntryLine | undefined {
   return { table: "neighbour", isGone: deleted !== undefined, ip, mac };
 }
 
+/** What an entry is known by: two VTEPs of one MAC are two entries. */
+export function keyOf({ table, ip, mac }: EntryLine): string {
+  return table === "neighbour" ? `${table} ${ip}` : `${table} ${mac} ${ip}`;
+}
+
 /** Whether the tables, as we last wrote and saw them, hold just what the line says. */
 export function isEcho({ table, isGone, ip, mac }: EntryLine, tables: EntryTables): boolean {
   if (table === "neighbour") {

@@ -6,7 +6,7 @@
  * wrote. More than can be kept is worth a look.
  */
 import type { Cancel, Clock, Kernel } from "../mesh/index.ts";
-import { isEcho, readEntryLine } from "./echo.ts";
+import { type EntryLine, isEcho, keyOf, readEntryLine } from "./echo.ts";
 import type { Mirror } from "./mirror.ts";
 import type { Scope } from "./state.ts";
 
@@ -44,16 +44,24 @@ export class Hints {
   }
 
   #weigh(): void {
-    const isNews = this.#isPlain || this.#kept.some((hint) => !this.#isKnown(hint));
+    const isNews = this.#isPlain || !this.#isKnown(this.#kept);
     this.#cancel = undefined;
     this.#kept = [];
     this.#isPlain = false;
     if (isNews) this.#look();
   }
 
-  #isKnown({ scope, line }: NonNullable<Hint>): boolean {
-    const tables = this.#mirror.tables(scope.netns);
-    const entry = readEntryLine(line);
-    return tables !== undefined && entry !== undefined && isEcho(entry, tables);
+  /** Of several lines about one entry only the last tells what the kernel holds now. */
+  #isKnown(hints: readonly NonNullable<Hint>[]): boolean {
+    const last = new Map<string, { readonly netns: string; readonly entry: EntryLine }>();
+    for (const { scope, line } of hints) {
+      const entry = readEntryLine(line);
+      if (entry === undefined) return false;
+      last.set(`${scope.netns} ${keyOf(entry)}`, { netns: scope.netns, entry });
+    }
+    return [...last.values()].every(({ netns, entry }) => {
+      const tables = this.#mirror.tables(netns);
+      return tables !== undefined && isEcho(entry, tables);
+    });
   }
 }

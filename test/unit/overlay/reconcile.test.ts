@@ -120,6 +120,15 @@ test("the echo of an own write causes no look, anybody else's change does", asyn
   assert.equal(kernel.observations, looks, "no look for echoes");
   assert.equal(kernel.get(NETNS).neighbours.size, 1);
 
+  set({ remotes: [first, second] });
+  await reconciler.applyRemote([second]);
+  said(`10.32.0.10 dev vxlan0 lladdr ${mac} PERMANENT `);
+  set({ remotes: [first] });
+  await reconciler.applyRemote([second]);
+  said("Deleted 10.32.0.10 dev vxlan0 FAILED ");
+  await run(1000);
+  assert.equal(kernel.observations, looks, "nor for a row that came and went");
+
   kernel.get(NETNS).neighbours.clear();
   said("10.32.0.9 dev vxlan0 FAILED ");
   await run(2000);
