@@ -65,7 +65,8 @@ export class Browser {
     ];
     const stdio = ["ignore", "ignore", "ignore", "pipe", "pipe"] as const;
     // A group of its own: its helpers end with it.
-    this.#child = spawn(path, flags, { stdio: [...stdio], detached: true });
+    const env = { ...process.env, TMPDIR: this.#profile };
+    this.#child = spawn(path, flags, { stdio: [...stdio], detached: true, env });
     this.#input = this.#child.stdio[3] as Writable;
     const output = this.#child.stdio[4] as Readable;
     output.setEncoding("utf8").on("data", (text: string) => this.#onText(text));

@@ -3,7 +3,6 @@
  * ground of the benches control, data and dns.
  */
 import { spawn } from "node:child_process";
-import { Lab } from "../../lab/lab.ts";
 import { MeshHosts } from "../../lib/mesh-hosts.ts";
 import type { Cleanup } from "./cleanup.ts";
 
@@ -25,8 +24,8 @@ export async function twoHosts(
   cleanup: Cleanup,
   options: { readonly swarm: boolean },
 ): Promise<TwoHosts> {
-  cleanup.add("the lab", () => Lab.down(name));
   const mesh = await MeshHosts.up(name, ["h1", "h2"]);
+  cleanup.add("the lab", () => mesh.lab.down());
   for (const host of ["h1", "h2"]) await mesh.docker(host, "network", "create", PLAIN);
   let noSwarm: string | undefined = "not asked for";
   if (options.swarm) {
