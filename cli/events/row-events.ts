@@ -1,11 +1,7 @@
 /** Changes of the tables as events: networks and endpoints that came and went. */
+import type { TypedChange } from "../../mesh/index.ts";
 import type { EndpointRow, NetworkRow } from "../../overlay/index.ts";
 import type { EventLog } from "./event-log.ts";
-
-interface Change<Row> {
-  readonly before: { readonly origin: string; readonly key: string; readonly row: Row } | undefined;
-  readonly after: { readonly origin: string; readonly key: string; readonly row: Row } | undefined;
-}
 
 /** Names that the rows themselves do not carry. */
 export interface Naming {
@@ -19,7 +15,7 @@ const TOLD_MAX = 16;
 
 export function networkEvents(
   events: EventLog,
-  changes: readonly Change<NetworkRow>[],
+  changes: readonly TypedChange<NetworkRow>[],
   naming: Naming,
 ): void {
   for (const { before, after } of changes) {
@@ -38,7 +34,7 @@ export function networkEvents(
 
 export function endpointEvents(
   events: EventLog,
-  changes: readonly Change<EndpointRow>[],
+  changes: readonly TypedChange<EndpointRow>[],
   naming: Naming,
 ): void {
   const telling = changes.filter(({ before, after }) => isTelling(before?.row, after?.row));
@@ -48,7 +44,7 @@ export function endpointEvents(
 
 function endpointEvent(
   events: EventLog,
-  { before, after }: Change<EndpointRow>,
+  { before, after }: TypedChange<EndpointRow>,
   naming: Naming,
 ): void {
   for (const [typed, kind] of [
@@ -74,7 +70,7 @@ function isTelling(before: EndpointRow | undefined, after: EndpointRow | undefin
   return !same || vtep !== after.vtep;
 }
 
-function summary(events: EventLog, changes: readonly Change<EndpointRow>[]): void {
+function summary(events: EventLog, changes: readonly TypedChange<EndpointRow>[]): void {
   const added = changes.filter(({ after }) => after !== undefined).length;
   const removed = changes.filter(({ before }) => before !== undefined).length;
   const text = `endpoints: ${added} added and ${removed} removed at once`;

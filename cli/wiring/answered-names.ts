@@ -6,7 +6,7 @@
  * answer just now are doubtful; own rows always count.
  */
 import type { DnsService, NameRecord } from "../../dns/index.ts";
-import type { Member, PeerId, TypedRow } from "../../mesh/index.ts";
+import type { Member, PeerId, TypedChange, TypedRow } from "../../mesh/index.ts";
 import type { NamesRow, NetworkRow } from "../../overlay/index.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
@@ -14,11 +14,6 @@ interface AnsweredPorts {
   readonly rows: SharedRows;
   readonly dns: Pick<DnsService, "changeRecords">;
   readonly members: () => readonly Member[];
-}
-
-interface Change<Row> {
-  readonly before: TypedRow<Row> | undefined;
-  readonly after: TypedRow<Row> | undefined;
 }
 
 type Verdict = "answered" | "doubtful" | "gone";
@@ -59,7 +54,7 @@ export class AnsweredNames {
     this.#tell(idsOf(member.id, known));
   }
 
-  #take(changes: readonly Change<NamesRow>[]): void {
+  #take(changes: readonly TypedChange<NamesRow>[]): void {
     const touched: RowId[] = [];
     for (const { before, after } of changes) {
       const id = after ?? before;
@@ -72,7 +67,7 @@ export class AnsweredNames {
   }
 
   /** Rows of a network that only shares its name with this host's are none of ours. */
-  #takeNetwork({ before, after }: Change<NetworkRow>): void {
+  #takeNetwork({ before, after }: TypedChange<NetworkRow>): void {
     const id = after ?? before;
     if (id === undefined || before?.row.subnet === after?.row.subnet) return;
     const isOwn = id.origin === this.#self;

@@ -14,6 +14,7 @@ import {
   TIMES,
   TsweaveError,
 } from "../../mesh/index.ts";
+import { announced } from "../announce.ts";
 import { within } from "../docker/deadline.ts";
 import type { AddressBook, Publisher, SandboxDns } from "../docker/ports.ts";
 import type { StepFailure } from "../failures.ts";
@@ -60,7 +61,7 @@ export class AttachmentLife {
       const made = { ...draft, joined: true };
       await ledger.putAttachment(made);
       this.publish(made);
-      await Promise.all([this.#announce(), this.hook(made, network)]);
+      await Promise.all([announced(this.#ports), this.hook(made, network)]);
       log.info({ endpoint: id, target: target.label, ip: made.ip }, "attached");
       return made;
     } catch (error) {
@@ -195,18 +196,6 @@ export class AttachmentLife {
     throw new TsweaveError("COMMAND_FAILED", text, {
       hint: "see whether the target still exists, then try again",
     });
-  }
-
-  /** Waits until the others can reach it, but not long: the tables repair themselves. */
-  async #announce(): Promise<void> {
-    const { publisher, clock, log } = this.#ports;
-    try {
-      const work = publisher.announce(TIMES.announceMs);
-      const { late } = await within(clock, "announce", 2 * TIMES.announceMs, work);
-      if (late.length > 0) log.info({ late }, "some peers learn of the endpoint later");
-    } catch (error) {
-      log.warn({ reason: messageOf(error) }, "the endpoint was not announced");
-    }
   }
 }
 

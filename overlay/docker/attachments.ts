@@ -6,18 +6,11 @@
  * already, because Docker's calls get lost and are not repeated.
  */
 import { addressWithin, parseCidr } from "../../ipalloc/index.ts";
-import {
-  type Clock,
-  type Log,
-  messageOf,
-  type Random,
-  TIMES,
-  TsweaveError,
-} from "../../mesh/index.ts";
+import { type Clock, type Log, messageOf, type Random, TsweaveError } from "../../mesh/index.ts";
 import { isMac, macOf } from "../address.ts";
+import { announced } from "../announce.ts";
 import { type HeldEndpoint, type HeldNetwork, type Ledger, localEndpoint } from "../ledger.ts";
 import { containerEnd } from "../model.ts";
-import { within } from "./deadline.ts";
 import { Departed } from "./departed.ts";
 import { type Grants, grantKey, isGrantKey } from "./grants.ts";
 import type { KeyedQueue } from "./keyed-queue.ts";
@@ -257,20 +250,8 @@ export class Attachments {
     };
     await ledger.putEndpoint(joined);
     this.publish(joined, network);
-    await Promise.all([this.#announce(), hooks.ready(joined, network)]);
+    await Promise.all([announced(this.#ports), hooks.ready(joined, network)]);
     return container;
-  }
-
-  /** Waits until the others can reach the endpoint, but not long: the tables repair themselves. */
-  async #announce(): Promise<void> {
-    const { publisher, clock, log } = this.#ports;
-    try {
-      const work = publisher.announce(TIMES.announceMs);
-      const { late } = await within(clock, "announce", 2 * TIMES.announceMs, work);
-      if (late.length > 0) log.info({ late }, "some peers learn of the endpoint later");
-    } catch (error) {
-      log.warn({ reason: messageOf(error) }, "the endpoint was not announced");
-    }
   }
 
   async #leave(ref: EndpointRef): Promise<void> {

@@ -1,19 +1,8 @@
 /** Removing peers, leaving and resetting, as far as no host is needed. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { describe, it, type TestContext } from "node:test";
-import { startControl } from "../../../cli/control/server.ts";
-import { QuietLog } from "../../lib/quiet-log.ts";
-import { FakeBackend } from "./fixture-facts.ts";
-import { daemon, run, temporary } from "./fixture-run.ts";
-
-async function serving(context: TestContext) {
-  const runDir = await temporary(context);
-  const backend = new FakeBackend();
-  const server = await startControl({ runDir, backend, log: new QuietLog() });
-  context.after(() => server.close());
-  return { backend, at: ["--run-dir", runDir] };
-}
+import { describe, it } from "node:test";
+import { daemon, run, serving, temporary } from "./fixture-run.ts";
 
 describe("rmpeer", () => {
   it("removes what was asserted, and only that", async (context) => {

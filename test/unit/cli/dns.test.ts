@@ -1,18 +1,7 @@
 /** The dns commands against a daemon of fixed facts. */
 import assert from "node:assert/strict";
-import { describe, it, type TestContext } from "node:test";
-import { startControl } from "../../../cli/control/server.ts";
-import { QuietLog } from "../../lib/quiet-log.ts";
-import { FakeBackend } from "./fixture-facts.ts";
-import { run, temporary } from "./fixture-run.ts";
-
-async function serving(context: TestContext) {
-  const runDir = await temporary(context);
-  const backend = new FakeBackend();
-  const server = await startControl({ runDir, backend, log: new QuietLog() });
-  context.after(() => server.close());
-  return { backend, at: ["--run-dir", runDir] };
-}
+import { describe, it } from "node:test";
+import { run, serving, temporary } from "./fixture-run.ts";
 
 describe("dns-add and dns-remove", () => {
   it("tell the daemon what was asked, and say what came of it", async (context) => {

@@ -7,9 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { startControl } from "../../../cli/control/server.ts";
 import { dispatch } from "../../../cli/dispatch.ts";
 import { plain } from "../../../cli/render/style.ts";
+import { QuietLog } from "../../lib/quiet-log.ts";
 import { ROOT } from "../../lib/sources.ts";
+import { FakeBackend } from "./fixture-facts.ts";
 
 export interface Ran {
   readonly code: number | null;
@@ -85,4 +88,13 @@ export async function daemon(context: TestContext) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return { runDir, child };
+}
+
+/** A control server in this process with a backend of fixed facts, and the words that find it. */
+export async function serving(context: TestContext) {
+  const runDir = await temporary(context);
+  const backend = new FakeBackend();
+  const server = await startControl({ runDir, backend, log: new QuietLog() });
+  context.after(() => server.close());
+  return { backend, at: ["--run-dir", runDir] };
 }

@@ -1,8 +1,7 @@
 /** Networks of the mesh: the command, what its calls accept, and two networks of one name. */
 import assert from "node:assert/strict";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
 import { networkOf, networkRemovalOf } from "../../../cli/control/network-bodies.ts";
-import { startControl } from "../../../cli/control/server.ts";
 import { AnsweredNames } from "../../../cli/wiring/answered-names.ts";
 import { Heirs } from "../../../cli/wiring/heirs.ts";
 import { networkPlan } from "../../../cli/wiring/network-plan.ts";
@@ -12,17 +11,8 @@ import type { Member, TableName, WireValue } from "../../../mesh/index.ts";
 import { endpointToWire, namesToWire, networkToWire } from "../../../overlay/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { VirtualClock } from "../../lib/virtual-clock.ts";
-import { FakeBackend } from "./fixture-facts.ts";
-import { run, temporary } from "./fixture-run.ts";
+import { run, serving } from "./fixture-run.ts";
 import { TablesInHand } from "./fixture-tables.ts";
-
-async function serving(context: TestContext) {
-  const runDir = await temporary(context);
-  const backend = new FakeBackend();
-  const server = await startControl({ runDir, backend, log: new QuietLog() });
-  context.after(() => server.close());
-  return { backend, at: ["--run-dir", runDir] };
-}
 
 describe("tsweave network", () => {
   it("lists, makes and removes", async (context) => {
