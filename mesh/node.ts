@@ -104,7 +104,7 @@ export class MeshNode {
   }
 
   member(peer: string): Member | undefined {
-    return this.membership.members().find((member) => member.id === peer);
+    return this.membership.member(peer);
   }
 
   async start(): Promise<void> {

@@ -19,7 +19,7 @@ interface PresencePorts {
   readonly clock: Clock;
   readonly streams: Pick<Streams, "probe">;
   readonly log: Log;
-  readonly members: () => readonly Member[];
+  readonly member: (id: PeerId) => Member | undefined;
   /** Peers that have rows, with an address of their host, whether members or not. */
   readonly origins: () => ReadonlyMap<PeerId, HostPort>;
 }
@@ -33,7 +33,9 @@ export class Presence {
   /** BOUNDED: peersMax; probes under way. */
   readonly #probing = new Set<PeerId>();
   #cancel: Cancel | undefined;
-  /** Called when a peer's entries begin or cease to count. */
+  /** BOUNDED: peersMax; the life and the address of each peer that is here. */
+  readonly #here = new Map<PeerId, string>();
+  /** Called when a peer's entries begin or cease to count, or their VTEP may have moved. */
   onChange: () => void = () => undefined;
 
   constructor(ports: PresencePorts, graceMs: number = TIMES.deadGraceMs) {
@@ -54,14 +56,21 @@ export class Presence {
   }
 
   /** To be called with each membership event. */
-  membershipChanged(event: MemberEvent): void {
-    if (isHere(event.member)) this.#gone.delete(event.member.id);
-    this.onChange();
+  membershipChanged({ member }: MemberEvent): void {
+    const { id, incarnation, advertise } = member;
+    if (!isHere(member)) {
+      this.#here.delete(id);
+      return;
+    }
+    const place = `${incarnation} ${advertise.host}`;
+    const isKnown = this.#here.get(id) === place;
+    this.#here.set(id, place);
+    if (this.#gone.delete(id) || !isKnown) this.onChange();
   }
 
   /** Names are answered only for peers that are here. */
   namesCount(peer: PeerId): boolean {
-    const member = this.#member(peer);
+    const member = this.#ports.member(peer);
     return member !== undefined && isHere(member);
   }
 
@@ -70,14 +79,10 @@ export class Presence {
     return !this.#gone.has(peer);
   }
 
-  #member(peer: PeerId): Member | undefined {
-    return this.#ports.members().find((member) => member.id === peer);
-  }
-
   #check(): void {
     const nowMs = this.#ports.clock.nowMs();
     for (const [peer, address] of this.#ports.origins()) {
-      const member = this.#member(peer);
+      const member = this.#ports.member(peer);
       if (member !== undefined && isHere(member)) continue;
       if (this.#gone.has(peer) || this.#probing.has(peer)) continue;
       if (nowMs - (member?.sinceMs ?? this.#startedMs) < this.#graceMs) continue;

@@ -94,7 +94,7 @@ export async function openMesh(
     clock,
     streams,
     log,
-    members: () => node.membership.members(),
+    member: (id) => node.member(id),
     origins: () => origins(node, options.bind.port),
   });
   const start = async (): Promise<void> => {

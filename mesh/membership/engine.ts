@@ -216,6 +216,10 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
     return this.#roster.members((id) => this.#core.rttMs(id));
   }
 
+  member(id: PeerId): Member | undefined {
+    return this.#roster.member(id, (peer) => this.#core.rttMs(peer));
+  }
+
   targets(): readonly Target[] {
     return this.#reconnect.targets();
   }

@@ -47,6 +47,8 @@ export interface Member extends PeerMeta {
   readonly evidence?: Evidence;
   /** Of a live member, once measured. */
   readonly path?: DirectPath;
+  /** Clock.nowMs() of the last packet of it, or answer to a ping, that came here itself. */
+  readonly seenMs?: number;
 }
 
 /** `refused`: its host answers that the port is closed, the daemon is down; `silent`: nothing. */
@@ -113,6 +115,8 @@ export interface Membership {
   stop(): Promise<void>;
   /** Every known member, self first, then by id. */
   members(): readonly Member[];
+  /** One of them, at the cost of a look-up. */
+  member(id: PeerId): Member | undefined;
   targets(): readonly Target[];
   onEvent(receive: (event: MemberEvent) => void): Cancel;
   /** Absent in an engine whose probes carry nothing. */

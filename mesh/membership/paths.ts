@@ -39,6 +39,8 @@ interface Way {
   retryMs: number;
   pauseMs: number;
   leftPreferredMs: number;
+  /** When a packet of it was last seen here; undefined before the first. */
+  seenMs: number | undefined;
 }
 
 /** Addresses of one peer to ping now. */
@@ -85,6 +87,11 @@ export class Paths {
     return this.#ways.get(id)?.path;
   }
 
+  /** When a packet of a peer was last seen here. */
+  seenMs(id: PeerId): number | undefined {
+    return this.#ways.get(id)?.seenMs;
+  }
+
   /** The addresses of a peer that are not in use. */
   others(id: PeerId): HostPort[] {
     const way = this.#ways.get(id);
@@ -94,7 +101,9 @@ export class Paths {
   /** A live peer's packet came from this address: so there is a way, until a ping shows more. */
   heard(id: PeerId, from: HostPort): void {
     const way = this.#ways.get(id);
-    if (way === undefined || way.isProven || !way.hosts.includes(from.host)) return;
+    if (way === undefined || !way.hosts.includes(from.host)) return;
+    way.seenMs = this.#now();
+    if (way.isProven) return;
     way.isProven = true;
     this.#use(id, way, from.host);
   }
@@ -110,6 +119,7 @@ export class Paths {
     const way = this.#ways.get(id);
     const rank = way?.hosts.indexOf(at.host) ?? -1;
     if (way === undefined || rank < 0) return false;
+    way.seenMs = this.#now();
     way.misses = 0;
     const isInUse = at.host === way.inUse;
     if (isInUse) {
@@ -220,6 +230,7 @@ export class Paths {
       retryMs: this.#now() + this.#timing.healMaxMs,
       pauseMs: this.#timing.healMaxMs,
       leftPreferredMs: Number.NEGATIVE_INFINITY,
+      seenMs: known?.seenMs,
     };
     this.#ways.set(id, way);
     return way;

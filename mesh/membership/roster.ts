@@ -137,8 +137,13 @@ export class Roster {
     const others = [...this.#entries.values()]
       .map((entry) => this.#member(entry, rttMs(entry.record.meta.id)))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
-    const self = { ...this.#self, state: "alive", sinceMs: this.#startedMs } as const;
-    return [{ ...self, rttMs: null, self: true }, ...others];
+    return [this.#ownMember(), ...others];
+  }
+
+  member(id: PeerId, rttMs: (id: PeerId) => number | null): Member | undefined {
+    if (id === this.#self.id) return this.#ownMember();
+    const entry = this.#entries.get(id);
+    return entry === undefined ? undefined : this.#member(entry, rttMs(id));
   }
 
   /** Eight bytes that are equal at two peers exactly if they hold the same live records. */
@@ -151,8 +156,14 @@ export class Roster {
     return this.#with(self, () => this.#view.buckets());
   }
 
+  #ownMember(): Member {
+    const sinceMs = this.#startedMs;
+    return { ...this.#self, state: "alive", sinceMs, rttMs: null, self: true };
+  }
+
   #member({ record, sinceMs, evidence }: Entry, rttMs: number | null): Member {
     const path = isLive(record) ? this.#paths?.of(record.meta.id) : undefined;
+    const seenMs = this.#paths?.seenMs(record.meta.id);
     return {
       ...record.meta,
       state: record.state,
@@ -161,6 +172,7 @@ export class Roster {
       self: false,
       ...(evidence === undefined ? {} : { evidence }),
       ...(path === undefined ? {} : { path }),
+      ...(seenMs === undefined ? {} : { seenMs }),
     };
   }
 

@@ -127,8 +127,7 @@ export class NodeWorld {
 }
 
 export function sees(peer: NodePeer, other: NodePeer): boolean {
-  const member = peer.node.membership.members().find(({ id }) => id === other.meta.id);
-  return member?.state === "alive";
+  return peer.node.member(other.meta.id)?.state === "alive";
 }
 
 /** Whether `peer` holds the row that another one wrote of itself. */

@@ -37,6 +37,10 @@ export class FakeMembership implements Membership {
     return [self, ...this.#others.values()];
   }
 
+  member(id: string): Member | undefined {
+    return this.members().find((member) => member.id === id);
+  }
+
   targets(): readonly Target[] {
     return [];
   }

@@ -114,7 +114,7 @@ export class SimPeer {
       clock,
       streams: network.streams(host.advertise),
       log,
-      members,
+      member: (id) => membership.member(id),
       origins: () => this.#origins(),
     });
     this.ipalloc = new IpAlloc(

@@ -30,6 +30,9 @@ class StillMembership implements Membership {
   members(): readonly Member[] {
     return this.#all;
   }
+  member(id: string): Member | undefined {
+    return this.#all.find((member) => member.id === id);
+  }
   targets(): readonly Target[] {
     return [];
   }

@@ -22,7 +22,7 @@ function world(answer: Reachability, other = meta("b"), silent: readonly string[
     clock,
     log: new QuietLog(),
     streams: { probe: async ({ host }) => (silent.includes(host) ? "silent" : state.answer) },
-    members: () => membership.members(),
+    member: (id) => membership.member(id),
     origins: () => new Map([[other.id, other.advertise]]),
   });
   membership.onEvent((event) => presence.membershipChanged(event));
@@ -64,6 +64,29 @@ describe("Presence", () => {
     state.answer = "silent";
     await clock.run(10_000);
     assert.equal(presence.entriesCount(several.id), false);
+  });
+
+  it("tells of a return and of another address, not of a doubt", async () => {
+    const { clock, membership, presence, other } = world("silent");
+    let told = 0;
+    presence.onChange = () => {
+      told += 1;
+    };
+    const after = (member: PeerMeta, state: "alive" | "suspect" | "dead"): number => {
+      told = 0;
+      membership.set(member, state, clock.nowMs());
+      return told;
+    };
+    assert.equal(after(other, "alive"), 1);
+    assert.equal(after(other, "suspect"), 0);
+    assert.equal(after(other, "alive"), 0);
+    const moved = { ...other, advertise: { ...other.advertise, host: "10.0.0.10" } };
+    assert.equal(after(moved, "alive"), 1);
+    assert.equal(after(moved, "dead"), 0);
+    await clock.run(70_000);
+    assert.equal(told, 1, "silent after its grace");
+    assert.equal(after(moved, "alive"), 1);
+    assert.equal(after({ ...moved, incarnation: 2 }, "alive"), 1);
   });
 
   it("keeps a peer that was not yet seen in this life, within the same grace", async () => {
