@@ -18,34 +18,41 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   dns: async () => (await import("./dns/bench.ts")).benchDns,
   ipalloc: async () => (await import("./ipalloc/bench.ts")).benchIpalloc,
   sim: async () => (await import("./sim/bench.ts")).benchSim,
+  scale: async () => (await import("./scale/bench.ts")).benchScale,
+  soak: async () => (await import("./soak/bench.ts")).benchSoak,
 };
 
 const USAGE = `usage: npm run bench -- [${Object.keys(BENCHES).join("|")}]… [--write] [--quick]
-                        [--engine native,swim,native+key]  (no name: all)`;
+                        [--engine native,swim,native+key] [--minutes M]  (no name: all)`;
 
 interface Arguments {
   readonly names: readonly string[];
   readonly write: boolean;
   readonly quick: boolean;
   readonly engines: readonly string[];
+  readonly minutes: number | undefined;
 }
 
 function readArguments(args: readonly string[]): Arguments {
   const names: string[] = [];
   let [write, quick, engines] = [false, false, ["swim", "native", "native+key"]];
+  let minutes: number | undefined;
   for (let at = 0; at < args.length; at++) {
     const arg = args[at] ?? "";
     if (arg === "--write") write = true;
     else if (arg === "--quick") quick = true;
     else if (arg === "--engine" && args[at + 1] !== undefined) {
       engines = (args[++at] ?? "").split(",");
+    } else if (arg === "--minutes" && /^[1-9]\d{0,3}$/.test(args[at + 1] ?? "")) {
+      minutes = Number(args[++at]);
     } else if (arg in BENCHES) names.push(arg);
     else throw new Error(`unknown argument ${arg}\n${USAGE}`);
   }
-  return { names: names.length > 0 ? names : Object.keys(BENCHES), write, quick, engines };
+  const all = names.length > 0 ? names : Object.keys(BENCHES);
+  return { names: all, write, quick, engines, minutes };
 }
 
-async function runBench(name: string, { write, quick, engines }: Arguments): Promise<void> {
+async function runBench(name: string, { write, ...options }: Arguments): Promise<void> {
   const startMs = performance.now();
   const seconds = (): string => ((performance.now() - startMs) / 1000).toFixed(0);
   const say = (text: string): void => {
@@ -56,7 +63,7 @@ async function runBench(name: string, { write, quick, engines }: Arguments): Pro
   const about = machineLine();
   const bench = await BENCHES[name]?.();
   try {
-    const section = await bench?.({ cleanup, quick, engines, say });
+    const section = await bench?.({ ...options, cleanup, say });
     if (section === undefined) return;
     const text = renderSection(section, `${about} · ${seconds()} s`);
     process.stdout.write(`${text}\n`);

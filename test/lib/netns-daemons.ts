@@ -16,9 +16,18 @@ export interface NetnsDaemon {
   readonly home: string;
 }
 
+/** The sources as they are: no build is needed. */
+const SOURCES = ["--import", "tsx", join(ROOT, "cli/main.ts")];
+
 export class NetnsDaemons {
   readonly #dir = mkdtempSync(join(tmpdir(), "tw-paths-"));
+  readonly #program: readonly string[];
   readonly running: NetnsDaemon[] = [];
+
+  /** `program`: what node is to run in place of the sources. */
+  constructor(program: readonly string[] = SOURCES) {
+    this.#program = program;
+  }
 
   /** Starts a daemon on a host; it may not serve yet when this returns. */
   start(
@@ -28,8 +37,8 @@ export class NetnsDaemons {
     home = join(this.#dir, `${name}-${this.running.length}`),
   ): NetnsDaemon {
     const argv = [
-      ...[`--net=/run/netns/${host.netns}`, process.execPath, "--import", "tsx"],
-      ...[join(ROOT, "cli/main.ts"), "launch", "--foreground", "--no-docker", "--name", name],
+      ...[`--net=/run/netns/${host.netns}`, process.execPath, ...this.#program],
+      ...["launch", "--foreground", "--no-docker", "--name", name],
       ...["--state-dir", join(home, "state"), "--run-dir", join(home, "run")],
       ...["--log-level", "error", ...options],
     ];

@@ -7,5 +7,7 @@ export interface BenchOptions {
   readonly quick: boolean;
   /** Membership engines to compare (bench mesh). */
   readonly engines: readonly string[];
+  /** How long a bench of endurance runs, where somebody said so. */
+  readonly minutes: number | undefined;
   readonly say: (text: string) => void;
 }
