@@ -43,6 +43,8 @@ export interface LaunchConfig {
   /** Lower case, without a dot at the end. */
   readonly dnsDomain: string;
   readonly dns: boolean;
+  /** Whether containers may leave the tunnels between hosts on one Ethernet segment. */
+  readonly direct: boolean;
   /** Where the host itself may ask; undefined: nowhere. */
   readonly dnsListen: HostPort | undefined;
   /** Where to serve metrics; undefined: nowhere. */
@@ -54,6 +56,7 @@ export interface LaunchConfig {
   readonly runDir: string;
   readonly dockerSocket: string;
   readonly pluginDir: string;
+  readonly pluginName: string;
   readonly docker: boolean;
   readonly logLevel: LogLevel;
   /** Undefined: the state directory's tsweave.log, or standard output in the foreground. */
@@ -105,6 +108,7 @@ export function launchConfig(given: Given): LaunchConfig {
     mtuBytes: take("mtu", mtuOf),
     dnsDomain: take("dns-domain", domainOf) ?? DEFAULTS.dnsDomain,
     dns: !isOn("no-dns"),
+    direct: isOn("direct"),
     dnsListen: take("dns-listen", listenerOf),
     http: httpOf(take("http", httpAddressOf), isOn("no-http")),
     password: passwordOf(settings.values.get("password-file"), given.env),
@@ -112,6 +116,7 @@ export function launchConfig(given: Given): LaunchConfig {
     runDir: take("run-dir", socketDirOf) ?? DEFAULTS.runDir,
     dockerSocket: take("docker-socket", pathOf) ?? DEFAULTS.dockerSocket,
     pluginDir: take("plugin-dir", socketDirOf) ?? DEFAULTS.pluginDir,
+    pluginName: take("plugin-name", pluginNameOf) ?? DEFAULTS.pluginName,
     docker: !isOn("no-docker"),
     logLevel: take("log-level", levelOf) ?? DEFAULTS.logLevel,
     logFile: take("log-file", pathOf),
@@ -177,6 +182,11 @@ function networkOf(text: string): string {
   if (NETWORK_NAME.test(text) && !reserved) return text;
   const hint = "start with a letter or digit, then letters, digits, '_', '.', '-', 63 in all";
   throw wrong(text, "a network name", reserved ? "Docker keeps this name for itself" : hint);
+}
+
+function pluginNameOf(text: string): string {
+  if (/^[a-z0-9][a-z0-9._/:-]{0,254}$/.test(text)) return text;
+  throw wrong(text, "a plugin's name", "name it as 'docker plugin ls' does: tsweave:latest");
 }
 
 function domainOf(text: string): string {

@@ -19,6 +19,9 @@ import { openLog } from "../mesh/io/log.ts";
 import {
   type Attach,
   CharterBook,
+  type DirectPaths,
+  type GroupWatch,
+  HostTraffic,
   Ledger,
   type Reconciler,
   sharedPorts,
@@ -34,6 +37,7 @@ import { addressBook } from "./wiring/address-book.ts";
 import { type HostPorts, openAttach, type Sides } from "./wiring/attach.ts";
 import { type Base, prepare } from "./wiring/base.ts";
 import { ControlFacts } from "./wiring/control-facts.ts";
+import { openDirect, startDirect } from "./wiring/direct.ts";
 import { type DockerSide, ensureNetworkEventually, openDocker } from "./wiring/docker.ts";
 import { serveEndpointLooks } from "./wiring/endpoint-look.ts";
 import { followEvents, healedEvent, openEvents, watchProblems } from "./wiring/events.ts";
@@ -43,6 +47,7 @@ import { Heirs } from "./wiring/heirs.ts";
 import { addressesInUse } from "./wiring/in-use.ts";
 import { openReconciler } from "./wiring/kernel.ts";
 import { type OpenMesh, openMesh } from "./wiring/mesh.ts";
+import { serveProbes } from "./wiring/mesh-probe.ts";
 import { networkPlan } from "./wiring/network-plan.ts";
 import { networkUsers } from "./wiring/networks.ts";
 import { servePeerFacts } from "./wiring/peer-facts.ts";
@@ -51,6 +56,8 @@ import { sandboxDns } from "./wiring/sandbox-dns.ts";
 import { openServices } from "./wiring/services.ts";
 import { SharedRows } from "./wiring/shared-rows.ts";
 import { Stops } from "./wiring/stops.ts";
+import { TrafficWatch } from "./wiring/traffic.ts";
+import { followUnderlay, openUnderlay, type UnderlaySide } from "./wiring/underlay-side.ts";
 import { openWeb } from "./wiring/web.ts";
 
 type Report = (event: LaunchEvent) => void;
@@ -68,6 +75,8 @@ interface Parts {
   readonly dns: DnsService;
   readonly outside: OutsideServices;
   readonly reconciler: Reconciler;
+  readonly groups: GroupWatch;
+  readonly underlay: UnderlaySide;
   readonly events: EventLog;
 }
 
@@ -98,7 +107,8 @@ function whenStopped(stops: Stops): { promise: Promise<void>; stop: () => void }
     stop = resolve;
   });
   const onSignal = (): void => stop();
-  process.once("SIGTERM", onSignal).once("SIGINT", onSignal);
+  // Not once: execa's signal-exit ends the process as soon as its listener is the last one left.
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   stops.add("signals", () => {
     process.removeListener("SIGTERM", onSignal).removeListener("SIGINT", onSignal);
   });
@@ -106,39 +116,53 @@ function whenStopped(stops: Stops): { promise: Promise<void>; stop: () => void }
 }
 
 async function start(base: Base, stop: () => void, report: Report): Promise<void> {
-  const { config, clock, log, stops, advertise } = base;
+  const { config, clock, log, stops } = base;
   report({ progress: "opening the state directory and the sockets" });
-  const sides: { docker?: DockerSide; attach?: Attach } = {};
+  const sides: { docker?: DockerSide; attach?: Attach; direct?: DirectPaths } = {};
   const parts = await openParts(base, sides);
   const { mesh, reconciler } = parts;
   const ports = await hostPorts(base, parts);
+  followUnderlay(base, parts.underlay, { ...ports, sides, reconciler });
   sides.attach = await openAttach(base, ports, { rows: parts.rows, self: mesh.self }, sides);
   if (config.docker) {
     report({ progress: "restoring containers and serving the Docker plugin" });
     sides.docker = await openDockerSide(base, ports, parts);
   }
+  const direct = openDirect(base, parts, sides);
+  if (direct !== undefined) sides.direct = direct;
+  const traffic = countTraffic(base, mesh);
   const facts = new ControlFacts(
     {
       ...parts,
+      underlay: parts.underlay.underlay,
+      underlayProblems: parts.underlay.problems,
       clock,
+      traffic,
+      mtuTo: parts.underlay.mtuTo,
       docker: sides.docker,
       attach: sides.attach,
+      direct,
       logging: { levels: base.log.levels, file: fileBehind(config.logFd) },
     },
-    { config, advertise, underlayMtuBytes: base.underlayMtuBytes, peers: base.peers, stop },
+    { config, peers: base.peers, stop },
   );
-  const own = { vxlanPort: config.vxlanPort, underlayMtuBytes: base.underlayMtuBytes };
+  const own = () => parts.underlay.underlay.own;
   const members = () => mesh.node.membership.members();
   stops.add("peer facts", servePeerFacts({ rpc: mesh.node.rpc, clock, members }, own));
+  stops.add("probes", serveProbes(mesh.node.rpc, facts.probePorts()));
   stops.add("endpoint looks", serveEndpointLooks(mesh.node.rpc, facts.namespaces));
   const control = await startControl({ runDir: config.runDir, backend: facts, log });
   stops.add("control", () => control.close());
   await openWeb(base, facts);
   reconciler.start();
+  await parts.groups.start();
   stops.add("reconciler", () => reconciler.stop());
   await keepGuard(base);
   report({ progress: "joining the mesh" });
   await mesh.start();
+  void traffic.start();
+  parts.underlay.start();
+  await startDirect(base, reconciler, direct);
   await makeNetwork(base, sides.docker, report);
   report({ progress: "agreeing on address ranges with the peers" });
   await founded(base, parts);
@@ -181,7 +205,7 @@ async function openParts(base: Base, sides: Sides): Promise<Parts> {
   const dns = await openDns(base);
   const outside = await openServices(node.tables, store, log.child({ part: "dns" }));
   const events = openEvents(base);
-  const reconciler = openReconciler(base, mesh, rows, sides, (healed) =>
+  const { reconciler, groups } = openReconciler(base, mesh, rows, sides, (healed) =>
     healedEvent(events, healed),
   );
   const live = () => members().flatMap(({ id, state }) => (state === "alive" ? [id] : []));
@@ -191,10 +215,13 @@ async function openParts(base: Base, sides: Sides): Promise<Parts> {
     self,
   );
   stops.add("charters", () => charters.stop());
-  follow(mesh, rows, alloc, reconciler, dns);
+  follow(base, mesh, rows, alloc, reconciler, dns);
   followNetworks(mesh, rows, charters, sides);
   followEvents(events, mesh, rows);
-  return { mesh, rows, charters, alloc, dns, outside, reconciler, events };
+  const underlay = await openUnderlay(base, mesh, rows, sides, () =>
+    reconciler.request("this host has another address"),
+  );
+  return { mesh, rows, charters, alloc, dns, outside, reconciler, groups, underlay, events };
 }
 
 async function openDns({ config, clock, random, log, stops }: Base): Promise<DnsService> {
@@ -209,21 +236,31 @@ async function openDns({ config, clock, random, log, stops }: Base): Promise<Dns
   return dns;
 }
 
+function countTraffic({ config, clock, log, stops }: Base, { node }: OpenMesh): TrafficWatch {
+  const counters = new HostTraffic(config.vxlanPort, log.child({ part: "traffic" }));
+  const traffic = new TrafficWatch({
+    clock,
+    members: () => node.membership.members(),
+    look: (addresses) => counters.look(addresses),
+  });
+  stops.add("traffic", () => traffic.stop());
+  return traffic;
+}
+
 /** What everything with endpoints on this host works with. */
 async function hostPorts(base: Base, parts: Parts): Promise<HostPorts> {
-  const { config, clock, log, advertise, underlayMtuBytes } = base;
-  const { mesh, rows, alloc, dns, reconciler } = parts;
+  const { config, clock, log, advertise } = base;
+  const { mesh, rows, alloc, dns, reconciler, underlay } = parts;
   return {
     ledger: await Ledger.open(mesh.store, log),
     addresses: addressBook(alloc),
     datapath: reconciler,
-    publisher: tablePublisher(mesh.node.tables, advertise.host),
+    publisher: tablePublisher(mesh.node.tables, () => mesh.address().host),
     dns: sandboxDns(dns, clock, config.dns),
     plan: networkPlan(() => rows, {
       defaultNetwork: config.network,
-      underlayMtuBytes,
+      leastMtuBytes: () => underlay.underlay.least().row.overlayMtuBytes,
       underlay: isIPv6(advertise.host) ? 6 : 4,
-      mtuBytes: config.mtuBytes,
     }),
   };
 }

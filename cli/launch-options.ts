@@ -28,6 +28,7 @@ export const DEFAULTS = {
   runDir: "/run/tsweave",
   dockerSocket: "/var/run/docker.sock",
   pluginDir: "/run/docker/plugins",
+  pluginName: "tsweave",
   logLevel: "info",
 } as const;
 
@@ -98,6 +99,10 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     default: "the underlay's less 50",
   },
   {
+    name: "direct",
+    summary: "no tunnel between hosts on one Ethernet segment, where probes show that it works",
+  },
+  {
     name: "dns-domain",
     value: "DOMAIN",
     summary: "domain that container names also have",
@@ -140,6 +145,12 @@ export const LAUNCH_OPTIONS: readonly Option[] = [
     value: "DIR",
     summary: "where the engine looks for plugins",
     default: DEFAULTS.pluginDir,
+  },
+  {
+    name: "plugin-name",
+    value: "NAME",
+    summary: "the driver's name on this engine: tsweave:TAG in a managed plugin",
+    default: DEFAULTS.pluginName,
   },
   { name: "no-docker", summary: "run without a Docker Engine" },
   {

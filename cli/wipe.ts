@@ -1,12 +1,13 @@
 /**
  * Removal of what tsweave keeps on a host: its state directory's files, namespaces and devices.
  *
- * Law: only what has tsweave's own names is removed, and only while no daemon runs.
+ * Laws: only what has tsweave's own names is removed, and only while no daemon runs. Without a
+ * person's word nothing goes that a container still uses.
  */
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TsweaveError } from "../mesh/index.ts";
-import { wipeKernel } from "../overlay/index.ts";
+import { usedNamespaces, wipeKernel } from "../overlay/index.ts";
 
 /** What the daemon writes: snapshots and journals, what moved aside of them, and its log. */
 const OWN_FILE = /^([a-z0-9-]+\.(snapshot|journal)(\.[a-z0-9.-]+)?|tsweave\.log)$/;
@@ -19,13 +20,27 @@ const HELD_STATE = /@tsweave-state:(\S+)/g;
  * @throws TsweaveError ALREADY_RUNNING while a daemon runs on this host
  */
 export async function wipeState(stateDir: string): Promise<string[]> {
-  const [held] = (await readFile("/proc/net/unix", "utf8")).matchAll(HELD_STATE);
-  if (held !== undefined) {
-    throw new TsweaveError("ALREADY_RUNNING", `a tsweave daemon runs on ${held[1]}`, {
-      hint: "stop it first, with the --run-dir it was launched with",
-    });
-  }
+  await refuseRunning();
   return [...(await wipeKernel()), ...(await wipeFiles(stateDir))];
+}
+
+/**
+ * Removes what is in the kernel unless something is plugged into a network there; resolves with
+ * what was there, and with the namespaces in use for which all is left.
+ * @throws TsweaveError ALREADY_RUNNING while a daemon runs on this host
+ */
+export async function wipeIdle(): Promise<{ removed: string[]; used: string[] }> {
+  await refuseRunning();
+  const used = await usedNamespaces();
+  return { removed: used.length === 0 ? await wipeKernel() : [], used };
+}
+
+async function refuseRunning(): Promise<void> {
+  const [held] = (await readFile("/proc/net/unix", "utf8")).matchAll(HELD_STATE);
+  if (held === undefined) return;
+  throw new TsweaveError("ALREADY_RUNNING", `a tsweave daemon runs on ${held[1]}`, {
+    hint: "stop it first, with the --run-dir it was launched with",
+  });
 }
 
 async function wipeFiles(stateDir: string): Promise<string[]> {

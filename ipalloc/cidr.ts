@@ -18,8 +18,23 @@ export interface Cidr {
   readonly bits: AddressBits;
 }
 
+/** Subnets remembered by their text: the same few are read from every row and request. */
+const REMEMBERED_MAX = 1024;
+/** BOUNDED: REMEMBERED_MAX, the oldest goes. */
+const remembered = new Map<string, Cidr>();
+
 /** The CIDR a text spells. @throws TsweaveError CONFIG, naming what was probably meant. */
 export function parseCidr(text: string): Cidr {
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
+  const cidr = readCidr(text);
+  const oldest = remembered.keys().next();
+  if (remembered.size >= REMEMBERED_MAX && !oldest.done) remembered.delete(oldest.value);
+  remembered.set(text, cidr);
+  return cidr;
+}
+
+function readCidr(text: string): Cidr {
   const [host = "", length = "", ...more] = text.slice(0, 64).split("/");
   const address = readAddress(host);
   const prefix = /^(0|[1-9][0-9]{0,2})$/.test(length) ? Number(length) : -1;

@@ -22,7 +22,7 @@ export type ForgetAssertion = "gone-for-good" | "gone-for-good-with-majority";
 
 /** Whom something waits for and why, in words. */
 export interface Wait {
-  readonly what: "admit" | "forget" | "reclaim" | "leave" | "adopt";
+  readonly what: "found" | "admit" | "forget" | "reclaim" | "leave" | "adopt";
   /** Names of the peers it is about; of `reclaim` those whose space is to be taken over. */
   readonly about: readonly string[];
   /** Names of the peers that must answer first; empty when only time is needed. */

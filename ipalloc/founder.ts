@@ -7,11 +7,9 @@
  */
 
 import {
-  addressesOf,
   type Cancel,
   type Clock,
   type HostPort,
-  LIMITS,
   type Log,
   type Member,
   messageOf,
@@ -21,13 +19,20 @@ import {
   type Tables,
   TIMES,
 } from "../mesh/index.ts";
+import { Declared } from "./declared.ts";
 import { Election } from "./election.ts";
-import { addressKey, encodeFounding, type Founding, lackOf } from "./founding.ts";
-import { foundingsShown } from "./founding-rows.ts";
+import { encodeFounding, type Founding } from "./founding.ts";
+import {
+  type ForeignMesh,
+  type FoundingShown,
+  foreignMeshes,
+  foundingsShown,
+  mostShown,
+} from "./founding-rows.ts";
+import { adviceFor, type FoundingParts, lackingVotes, waitingText } from "./founding-wait.ts";
 import { CONSENSUS, type InitMode } from "./init-mode.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Problem } from "./problem.ts";
-import { isLive } from "./reach.ts";
 import { Seeder } from "./seeder.ts";
 
 /** Enough for whoever is in reach to be met and to show what it knows. */
@@ -53,13 +58,6 @@ export interface FounderOptions {
   readonly name?: string;
 }
 
-/** Another mesh that is in reach. */
-export interface ForeignMesh {
-  readonly meshId: string;
-  readonly peers: readonly string[];
-  readonly seeds: readonly string[] | undefined;
-}
-
 export class Founder {
   readonly #ports: FounderPorts;
   readonly #ledger: Ledger;
@@ -67,9 +65,7 @@ export class Founder {
   readonly #election: Election;
   readonly #mode: InitMode;
   readonly #seeder: Seeder;
-  /** Every declared peer and this one, as `host:port`. BOUNDED: declaredMax. */
-  readonly #named: readonly string[];
-  readonly #self: string;
+  readonly #declared: Declared;
   readonly #cancels: Cancel[] = [];
   #cancelAttempt: Cancel | undefined;
   #attemptAtMs: number | undefined;
@@ -83,20 +79,18 @@ export class Founder {
     this.#ports = ports;
     this.#ledger = ledger;
     this.#founded = founded;
-    this.#self = addressKey(options.advertise);
     this.#startedMs = ports.clock.nowMs();
-    const named = new Set([this.#self, ...options.declared.map(addressKey)]);
-    this.#named = [...named].slice(0, LIMITS.declaredMax);
+    const declared = new Declared(ports.members, options.advertise, options.declared);
+    this.#declared = declared;
     this.#mode = options.init ?? CONSENSUS;
     const { kind } = this.#mode;
-    const declared = (): readonly string[] => this.#declared;
     const voter = {
       peer: options.self,
       store: ledger.state.store,
-      address: this.#self,
+      address: declared.self,
       count: this.#mode.kind === "consensus" ? (this.#mode.count ?? 0) : 0,
       get declared() {
-        return declared();
+        return declared.addresses;
       },
     };
     const abstains = { consensus: undefined, seed: "founds by its list of seeds and never votes" };
@@ -108,8 +102,8 @@ export class Founder {
       self: options.self,
       name: options.name ?? "",
       names: this.#mode.kind === "seed" ? this.#mode.names : undefined,
-      live: () => this.#live(),
-      missing: () => this.#missing(),
+      live: () => declared.live(),
+      missing: () => declared.missing(),
       founded: () => {
         if (this.#stopped) return;
         this.#publish();
@@ -143,7 +137,7 @@ export class Founder {
       return;
     }
     if (this.#mode.kind === "seed") return;
-    const known = this.#heard();
+    const known = mostShown(this.#records());
     if (known !== undefined) this.#start("adopt", () => this.#settle(known));
     else if (this.#mode.kind === "observer") return;
     else if (this.#isAlone) this.#foundAlone();
@@ -162,26 +156,25 @@ export class Founder {
   /** No peer was named nor counted, and nobody's vote is outstanding. */
   get #isAlone(): boolean {
     const { count } = this.#election.voter;
-    return this.#named.length === 1 && count <= 1 && this.#ledger.state.vote.accepted === undefined;
+    return (
+      this.#declared.count === 1 && count <= 1 && this.#ledger.state.vote.accepted === undefined
+    );
   }
 
   /** What the founding waits for, for people; undefined once founded. */
   waiting(): string | undefined {
     if (this.#ledger.state.founding !== undefined) return undefined;
-    if (this.#mode.kind === "seed") return this.#seeder.waiting;
-    if (this.#mode.kind === "observer") return this.#observed();
-    const missing = this.#missing();
-    const { count, declared } = this.#election.voter;
-    const total = Math.max(count, declared.length);
-    const unnamed = total - declared.length;
-    const more = this.#lack();
-    if (more > 0) {
-      const others = unnamed === 0 ? [] : [`${unnamed} that are not named`];
-      const who = [...missing, ...others].join(", ");
-      return `waiting for ${more} more of ${total} declared peers: ${who}`;
-    }
-    const last = this.#election.obstacle;
-    return `agreeing with the declared peers${last === undefined ? "" : ` (${last})`}`;
+    return waitingText(this.#parts);
+  }
+
+  /** When the founding began to be waited for. */
+  get sinceMs(): number {
+    return this.#startedMs;
+  }
+
+  /** The declared peers that are not here, as `host:port`. */
+  get missing(): readonly string[] {
+    return this.#declared.missing();
   }
 
   /** What is wrong with this peer's own part in the founding. */
@@ -191,41 +184,24 @@ export class Founder {
 
   /** What a person can do about it. */
   advice(): string {
-    if (this.#mode.kind === "observer") {
-      return "launch a peer that founds (not an observer) and name it here: tsweave connect PEER";
-    }
-    if (this.#mode.kind === "seed") {
-      return "use the same --ipalloc-init on all hosts; see 'tsweave status ipam'";
-    }
-    return "start tsweave on those peers, or launch without naming peers to found a mesh alone";
+    return adviceFor(this.#mode);
   }
 
-  #observed(): string {
-    const live = this.#live().map(({ name }) => name);
-    const who = live.length === 0 ? "no peer is in reach" : `${live.join(", ")} not founded yet`;
-    return `this peer is an observer and waits for a mesh that others found: ${who}`;
-  }
-
-  /** Votes that are lacking even if all who are here agree. */
-  #lack(): number {
-    const present = this.#presentAddresses().map(({ first }) => first);
-    return lackOf(this.#election.voter, new Set([this.#self, ...present]));
+  get #parts(): FoundingParts {
+    return {
+      mode: this.#mode,
+      declared: this.#declared,
+      voter: this.#election.voter,
+      obstacle: this.#election.obstacle,
+      seeding: this.#seeder.waiting,
+    };
   }
 
   /** Live peers whose founding record is another. */
   foreign(): ForeignMesh[] {
     const mine = this.#ledger.state.founding;
     if (mine === undefined) return [];
-    const names = new Map(this.#live().map(({ id, name }) => [id, name]));
-    const meshes = new Map<string, ForeignMesh>();
-    for (const { origin, founding } of this.#records()) {
-      const name = names.get(origin);
-      if (founding.meshId === mine.meshId || name === undefined) continue;
-      const { meshId, seeds } = founding;
-      const known = meshes.get(meshId)?.peers ?? [];
-      meshes.set(meshId, { meshId, seeds, peers: [...known, name].sort() });
-    }
-    return [...meshes.values()];
+    return foreignMeshes(mine, this.#records(), this.#declared.live());
   }
 
   #publish(): void {
@@ -247,8 +223,8 @@ export class Founder {
   /** Arms the next ballot; an armed one is only ever brought forward, so that it does come. */
   #plan(): void {
     const { clock, random } = this.#ports;
-    const missing = this.#missing();
-    if (this.#lack() > 0) {
+    const missing = this.#declared.missing();
+    if (lackingVotes(this.#parts) > 0) {
       this.#disarm();
       this.#majoritySinceMs = undefined;
       return;
@@ -265,7 +241,7 @@ export class Founder {
 
   async #agree(): Promise<void> {
     this.#attempts++;
-    const chosen = await this.#election.attempt(this.#live().map(({ id }) => id));
+    const chosen = await this.#election.attempt(this.#declared.live().map(({ id }) => id));
     if (chosen !== undefined) await this.#settle(chosen);
   }
 
@@ -305,54 +281,11 @@ export class Founder {
 
   /** The live peer with the smallest id proposes at once, the others give it time. */
   #isFirst(): boolean {
-    const ids = this.#live().map(({ id }) => id);
+    const ids = this.#declared.live().map(({ id }) => id);
     return ids.every((id) => id >= this.#election.voter.peer);
   }
 
-  /**
-   * The declared peers, each once: who is here goes by its first address, whichever of them was
-   * named, as it does in its own vote.
-   */
-  get #declared(): readonly string[] {
-    const firsts = new Map<string, string>();
-    for (const { first, others } of this.#presentAddresses()) {
-      for (const address of others) if (!firsts.has(address)) firsts.set(address, first);
-    }
-    for (const { first } of this.#presentAddresses()) firsts.set(first, first);
-    return [...new Set(this.#named.map((address) => firsts.get(address) ?? address))];
-  }
-
-  #presentAddresses(): { readonly first: string; readonly others: readonly string[] }[] {
-    return this.#live().map((member) => {
-      const [first = "", ...others] = addressesOf(member).map(addressKey);
-      return { first, others };
-    });
-  }
-
-  #missing(): string[] {
-    const present = new Set(this.#presentAddresses().map(({ first }) => first));
-    return this.#declared.filter((address) => address !== this.#self && !present.has(address));
-  }
-
-  /** Other members in reach. */
-  #live(): readonly Member[] {
-    return this.#ports.members().filter(({ self, state }) => !self && isLive(state));
-  }
-
-  /** The record most peers show, the smallest mesh id of several. */
-  #heard(): Founding | undefined {
-    const counts = new Map<string, { founding: Founding; peers: number }>();
-    for (const { founding } of this.#records()) {
-      const peers = (counts.get(founding.meshId)?.peers ?? 0) + 1;
-      counts.set(founding.meshId, { founding, peers });
-    }
-    const order = [...counts.values()].sort(
-      (a, b) => b.peers - a.peers || (a.founding.meshId < b.founding.meshId ? -1 : 1),
-    );
-    return order[0]?.founding;
-  }
-
-  #records(): ReturnType<typeof foundingsShown> {
+  #records(): FoundingShown[] {
     return foundingsShown(this.#ports, this.#election.voter.peer);
   }
 }

@@ -35,6 +35,11 @@ export class FreeSpace {
     return new RangeSet(this.#tiers.flatMap(({ free }) => [...free.ranges()]));
   }
 
+  /** What is free by generation, the oldest first; not to be changed. */
+  byAge(): readonly RangeSet[] {
+    return this.#tiers.map(({ free }) => free);
+  }
+
   /** Takes one address out. */
   take(address: bigint): void {
     for (const { free } of this.#tiers) free.remove(address, address + 1n);

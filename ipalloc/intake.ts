@@ -12,8 +12,19 @@ import { type Commit, type Ledger, learn } from "./ledger.ts";
 import { joinAll, type Ownership } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
 import { acceptable, readRangesRow, tryRead } from "./rows.ts";
+import { Witness } from "./witness.ts";
+
+/** What rows say of one pool. */
+interface Heard {
+  /** What may be merged, by row. */
+  readonly views: Ownership[];
+  /** What members say that this store wrote. */
+  readonly byStore: Ownership[];
+}
 
 export class Intake {
+  /** What others no longer know of themselves. */
+  readonly witness = new Witness();
   readonly #log: Log;
   readonly #ledger: Ledger;
   readonly #self: PeerId;
@@ -61,12 +72,12 @@ export class Intake {
 
   /** All rows of a pool as one, with one write; resolves with whether anything was new. */
   async #mergeRows(commit: Commit, rows: readonly RowChange[]): Promise<boolean> {
-    const { store } = this.#ledger.state;
-    let any = false;
-    for (const [pool, views] of this.#byPool(rows)) {
+    const { state } = this.#ledger;
+    const { pools, isWitness } = this.#byPool(rows);
+    let any = isWitness;
+    for (const [pool, { views, byStore }] of pools) {
       const shown = joinAll(views);
-      const byStore = joinAll(views.map((view) => view.filter(({ by }) => by === store)));
-      if (wasForgotten(shown, pool.ownership, store, byStore)) {
+      if (wasForgotten(shown, pool.ownership, state.store, joinAll(byStore))) {
         await this.#retire(commit);
         return any;
       }
@@ -75,23 +86,27 @@ export class Intake {
     return any;
   }
 
-  #byPool(rows: readonly RowChange[]): Map<Pool, Ownership[]> {
+  #byPool(rows: readonly RowChange[]): { pools: Map<Pool, Heard>; isWitness: boolean } {
     const { state } = this.#ledger;
     /** BOUNDED: networksMax pools, one view a row. */
-    const views = new Map<Pool, Ownership[]>();
+    const pools = new Map<Pool, Heard>();
+    let isWitness = false;
+    this.witness.keep((store) => state.isPeer(store));
     for (const { value, ...place } of rows) {
       if (value === undefined) continue;
       tryRead({ ...place, value }, this.#log, (present) => {
-        const read = readRangesRow(present);
-        if (read.meshId !== state.founding?.meshId) return;
-        const pool = state.ensurePool(read.cidr);
-        const records = acceptable(state, read.records, read.store);
-        const known = views.get(pool);
-        if (known === undefined) views.set(pool, [records]);
-        else known.push(records);
+        const { meshId, cidr, store, records } = readRangesRow(present);
+        if (meshId !== state.founding?.meshId) return;
+        const pool = state.ensurePool(cidr);
+        const heard = pools.get(pool) ?? { views: [], byStore: [] };
+        pools.set(pool, heard);
+        heard.views.push(acceptable(state, records, store));
+        if (!state.isPeer(store) || store === state.store) return;
+        heard.byStore.push(records.filter(({ by }) => by === state.store));
+        isWitness = this.witness.look(pool, store, records) || isWitness;
       });
     }
-    return views;
+    return { pools, isWitness };
   }
 
   /** Others hold what this store wrote and forgot: its disk was set back, it must not go on. */

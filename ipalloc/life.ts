@@ -17,6 +17,7 @@ import { Housekeeper } from "./housekeeper.ts";
 import { Intake } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { Parting } from "./parting.ts";
+import type { Pool } from "./pool.ts";
 import { Pools } from "./pools.ts";
 import { Registrar } from "./registrar.ts";
 import { nameIn, type RosterParts } from "./roster-status.ts";
@@ -99,9 +100,9 @@ export class Life {
 
   /** What people are shown of the roster comes from these. */
   get rosterParts(): RosterParts {
-    const { ledger, registrar, applicant, adoption } = this;
+    const { founder, ledger, registrar, applicant, adoption } = this;
     const { clock, members } = this.#ports;
-    return { ledger, registrar, applicant, adoption, heir: this.#heir, clock, members };
+    return { founder, ledger, registrar, applicant, adoption, heir: this.#heir, clock, members };
   }
 
   /** Publishes what is owned and begins to answer; founding goes on behind. */
@@ -153,7 +154,7 @@ export class Life {
   changed(): void {
     if (!this.#acts) return;
     const { state } = this.ledger;
-    for (const pool of state.pools.values()) publish(this.#ports.tables, state, pool);
+    for (const pool of state.pools.values()) this.#publish(pool);
     this.#heir.consider();
     this.#seeker.consider();
     this.#housekeeper.consider();
@@ -187,6 +188,10 @@ export class Life {
     this.changed();
   }
 
+  #publish(pool: Pool): void {
+    publish(this.#ports.tables, this.ledger.state, pool, this.#intake.witness);
+  }
+
   /** Use counts follow within useCountMs. */
   #useChanged(): void {
     if (this.#stopped || this.#cancelUse !== undefined) return;
@@ -194,7 +199,7 @@ export class Life {
       this.#cancelUse = undefined;
       if (this.#stopped) return;
       const { state } = this.ledger;
-      for (const pool of state.pools.values()) publish(this.#ports.tables, state, pool);
+      for (const pool of state.pools.values()) this.#publish(pool);
       this.#seeker.consider();
     });
   }

@@ -16,6 +16,16 @@ import { type Range, RangeSet } from "./range-set.ts";
 /** Why an address cannot be given out here; undefined when it can. */
 export type Obstacle = "reserved" | "leased" | "resting" | "foreign" | "running" | undefined;
 
+/** A gift of older space may be this many powers of two smaller than one of newer space. */
+const OLDER_BITS = 3;
+
+interface Block {
+  readonly block: Range | undefined;
+  /** The power of two that is its size; -1 for none. */
+  readonly bits: number;
+  readonly touches: boolean;
+}
+
 export class Pool {
   readonly cidr: Cidr;
   readonly leases = new Leases();
@@ -160,29 +170,38 @@ export class Pool {
   }
 
   /**
-   * The largest free aligned block inside `within` of at most half the free space. Of several one
-   * that touches what `to` owns, so that both become one range there; else the highest, because
-   * addresses are taken from the low end.
+   * The largest free aligned block inside `within` of at most half the free space; of the oldest
+   * space that has one not much smaller, as addresses are given out of the oldest.
    */
   spareBlock(within: Range, to?: StoreId): Range | undefined {
-    const spare = this.#spareSet();
-    const half = spare.size / 2n;
-    const best = { block: undefined as Range | undefined, bits: -1, touches: false };
+    const half = this.#spare(this.#freeSpace().whole()).size / 2n;
+    const ages = this.#freeSpace().byAge();
+    const blocks = ages.map((free) => this.#largest(this.#spare(free), within, half, to));
+    const most = Math.max(...blocks.map(({ bits }) => bits));
+    return blocks.find(({ bits }) => bits >= 0 && bits >= most - OLDER_BITS)?.block;
+  }
+
+  /**
+   * The largest aligned block of a set. Of several one that touches what `to` owns, so that both
+   * become one range there; else the highest, because addresses are taken from the low end.
+   */
+  #largest(spare: RangeSet, within: Range, most: bigint, to: StoreId | undefined): Block {
+    let best: Block = { block: undefined, bits: -1, touches: false };
     for (const whole of spare.ranges()) {
       const range = { start: max(whole.start, within.start), end: min(whole.end, within.end) };
-      const size = min(range.end - range.start, half);
+      const size = min(range.end - range.start, most);
       for (let bits = bitsOf(size); bits >= Math.max(best.bits, 0); bits--) {
         const blocks = this.#alignedEnds(range, bits);
         if (blocks.length === 0) continue;
         for (const block of blocks) {
           const touches = to !== undefined && this.#touches(block, to);
           if (bits === best.bits && best.touches && !touches) continue;
-          Object.assign(best, { block, bits, touches });
+          best = { block, bits, touches };
         }
         break;
       }
     }
-    return best.block;
+    return best;
   }
 
   /** The lowest and the highest aligned block of a range, the highest last. */
@@ -202,13 +221,12 @@ export class Pool {
 
   /** Whether every address of a range is this store's, free, and named by no endpoint row. */
   isSpare({ start, end }: Range): boolean {
-    const spare = this.#spareSet();
+    const spare = this.#spare(this.#freeSpace().whole());
     return [...spare.ranges()].some((range) => range.start <= start && end <= range.end);
   }
 
   /** Free space without what endpoint rows name. */
-  #spareSet(): RangeSet {
-    const free = this.#freeSpace().whole();
+  #spare(free: RangeSet): RangeSet {
     if (this.#running().size === 0) return free;
     const spare = new RangeSet(free.ranges());
     for (const address of this.#running().keys()) spare.remove(address, address + 1n);

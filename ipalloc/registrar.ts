@@ -4,13 +4,21 @@
  *
  * Law: a roster is durable before anything follows from it.
  */
-import { type Cancel, LIMITS, messageOf, type PeerId, readArray } from "../mesh/index.ts";
+import {
+  type Cancel,
+  LIMITS,
+  messageOf,
+  type PeerId,
+  readArray,
+  type WireValue,
+} from "../mesh/index.ts";
 import { Admissions } from "./admissions.ts";
 import { Council } from "./council.ts";
 import type { FounderPorts } from "./founder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StoreId } from "./ownership.ts";
 import { inReach } from "./reach.ts";
+import { once } from "./read-once.ts";
 import { Retry } from "./retry.ts";
 import {
   type Consent,
@@ -24,6 +32,10 @@ import {
 } from "./roster.ts";
 import { decodeRoster, encodeRoster, type Wish } from "./roster-codec.ts";
 import { tryRead } from "./rows.ts";
+
+const readRoster = once((body: WireValue | undefined) => decodeRoster(body, "roster"));
+/** The row of the roster of a mesh. */
+const rowOf = once((roster: Roster) => encodeRoster(roster));
 
 /** Why the last attempt changed nothing. */
 export interface Obstacle {
@@ -191,7 +203,7 @@ export class Registrar {
     const elector = electorsOf(roster).some((one) => one.store === store);
     const shown = elector || roster.number === this.#decided || !this.#isShown(roster);
     if (member && shown && roster.number > 0) {
-      this.#ports.tables.put("roster", "mesh", [founding.meshId, encodeRoster(roster)]);
+      this.#ports.tables.put("roster", "mesh", [founding.meshId, rowOf(roster)]);
     } else this.#ports.tables.remove("roster", "mesh");
   }
 
@@ -216,7 +228,7 @@ export class Registrar {
       if (row.origin === this.#self) return [];
       const roster = tryRead(row, log, (value) => {
         const [mesh, body] = readArray(value, "roster", 2, 8);
-        return mesh === founding?.meshId ? decodeRoster(body, "roster") : undefined;
+        return mesh === founding?.meshId ? readRoster(body) : undefined;
       });
       return roster === undefined ? [] : [{ origin: row.origin, roster }];
     });

@@ -4,6 +4,7 @@ import type { Clock, Member, PeerId } from "../mesh/index.ts";
 import type { Adoption } from "./adoption.ts";
 import type { Applicant } from "./applicant.ts";
 import type { RosterStatus, Wait } from "./departures.ts";
+import type { Founder } from "./founder.ts";
 import type { Founding } from "./founding.ts";
 import type { Heir } from "./heir.ts";
 import type { Ledger } from "./ledger.ts";
@@ -15,6 +16,7 @@ import { electorsOf } from "./roster.ts";
 import { unboundSeed } from "./seeds.ts";
 
 export interface RosterParts {
+  readonly founder: Founder;
   readonly ledger: Ledger;
   readonly registrar: Registrar;
   readonly applicant: Applicant;
@@ -62,7 +64,9 @@ const CODES: Partial<Record<Wait["what"], string>> = {
 
 /** What is wrong with this store's place in the roster, and what to do. */
 export function rosterProblems(parts: RosterParts): Problem[] {
-  return waitsOf(parts).map(({ what, text }) => ({
+  // What the founding waits for is a problem by itself.
+  const waits = waitsOf(parts).filter(({ what }) => what !== "found");
+  return waits.map(({ what, text }) => ({
     code: CODES[what] ?? "ROSTER_PENDING",
     text,
     next: "start the named peers; if one is gone for good, 'tsweave rmpeer' it",
@@ -84,6 +88,7 @@ function waitsOf(parts: RosterParts): Wait[] {
   const nowMs = clock.nowMs();
   const lacking = (registrar.obstacle?.missing ?? []).map(name);
   const waits: Wait[] = [
+    ...foundingWait(parts, nowMs),
     ...ownWait(parts, name, nowMs),
     ...adoptionWait(parts, name, nowMs),
     ...heirWait(parts, name, nowMs),
@@ -104,6 +109,15 @@ function waitsOf(parts: RosterParts): Wait[] {
     waits.push({ what: "admit", about, waitingFor: lacking, ageMs: nowMs - sinceMs, text });
   }
   return waits.sort((a, b) => b.ageMs - a.ageMs);
+}
+
+/** For whom the founding waits. */
+function foundingWait({ founder }: RosterParts, nowMs: number): Wait[] {
+  const text = founder.waiting();
+  if (text === undefined) return [];
+  const { missing, sinceMs } = founder;
+  const ageMs = nowMs - sinceMs;
+  return [{ what: "found", about: ["this mesh"], waitingFor: missing, ageMs, text }];
 }
 
 /** What this store itself waits for. */

@@ -25,7 +25,10 @@ import { type Cidr, parseCidr } from "./cidr.ts";
 import { join, type OwnerRecord, type Ownership, type StoreId } from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
+import { once } from "./read-once.ts";
+import type { Roster } from "./roster.ts";
 import type { State } from "./state.ts";
+import { standing, type Witness } from "./witness.ts";
 
 interface RangesHeader {
   readonly meshId: string;
@@ -60,20 +63,43 @@ export function shownOf(state: State, pool: Pool): Ownership {
   return records.filter((one) => isOwn(one) || ++orphans <= room);
 }
 
+/** What was shown of a view last. */
+interface Shown {
+  readonly store: StoreId;
+  readonly roster: Roster | undefined;
+  readonly witnessed: Ownership;
+  readonly count: number;
+  readonly encoded: WireValue;
+}
+
+/** Most rows are written again for the use count alone. BOUNDED: an entry goes with its view. */
+const shownBefore = new WeakMap<Ownership, Shown>();
+
+function show(state: State, pool: Pool, witness: Witness): Shown {
+  const { store, roster } = state;
+  const witnessed = witness.of(pool);
+  const before = shownBefore.get(pool.ownership);
+  const isSame = before?.store === store && before.roster === roster;
+  if (isSame && before.witnessed === witnessed) return before;
+  const own = shownOf(state, pool);
+  const all = witnessed.length === 0 ? own : join(own, standing(witnessed, pool.ownership));
+  const records = all.length <= LIMITS.intervalsPerRowMax ? all : own;
+  const encoded = encodeOwnership(records, pool.cidr.bits);
+  const shown = { store, roster, witnessed, count: records.length, encoded };
+  shownBefore.set(pool.ownership, shown);
+  return shown;
+}
+
 /** Writes or removes this store's row of a pool. */
-export function publish(tables: Tables, state: State, pool: Pool): void {
-  const records = shownOf(state, pool);
-  if (state.founding === undefined || (!pool.open && records.length === 0)) {
-    tables.remove("ranges", pool.cidr.text);
+export function publish(tables: Tables, state: State, pool: Pool, witness: Witness): void {
+  const { count, encoded } = show(state, pool, witness);
+  const { text } = pool.cidr;
+  if (state.founding === undefined || (!pool.open && count === 0)) {
+    tables.remove("ranges", text);
     return;
   }
-  tables.put("ranges", pool.cidr.text, [
-    state.founding.meshId,
-    state.store,
-    pool.cidr.text,
-    encodeOwnership(records, pool.cidr.bits),
-    pool.leases.count,
-  ]);
+  const { meshId } = state.founding;
+  tables.put("ranges", text, [meshId, state.store, text, encoded, pool.leases.count]);
 }
 
 /** @throws TsweaveError BAD_MESSAGE or CONFIG. */
@@ -83,7 +109,7 @@ export function readRangesRow(value: WireValue): RangesHeader & { readonly recor
   return { ...header, records: decodeOwnership(records, "ranges", header.cidr) };
 }
 
-function readHeader(value: WireValue): RangesHeader {
+const readHeader = once((value: WireValue): RangesHeader => {
   const [mesh, store, subnet, , used] = readArray(value, "ranges", 5, 16);
   return {
     meshId: readStore(mesh, "ranges.meshId"),
@@ -91,7 +117,7 @@ function readHeader(value: WireValue): RangesHeader {
     cidr: parseCidr(readString(subnet, "ranges.subnet", 64)),
     used: readInteger(used, "ranges.used"),
   };
-}
+});
 
 /**
  * What of another store's records may be merged here (R3, R6). Nothing of who is no member; of a

@@ -8,6 +8,7 @@ export type * from "./membership/membership.ts";
 export { MeshNode } from "./node.ts";
 export type * from "./ports.ts";
 export { Presence } from "./presence.ts";
+export { settleStateFormat } from "./state-format.ts";
 export { type TypedChange, type TypedRow, TypedTable } from "./tables/typed-table.ts";
 export * from "./tables/types.ts";
 export { Keyring, keyFromPassword, keyFromSecret } from "./wire/keyring.ts";

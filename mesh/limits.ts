@@ -58,6 +58,13 @@ export const LIMITS = {
   charterPartsMax: 32,
   /** Bytes of a network's labels; longer ones stay on the engine that has them. */
   networkLabelBytesMax: 2048,
+  /** Multicast groups of one endpoint, and of one host's on a network, that others are told of. */
+  groupsPerEndpointMax: 128,
+  groupsPerHostMax: 1024,
+  /** Copies of multicast frames that one host programs for a network: groups times hosts. */
+  groupCopiesMax: 16_384,
+  /** Hosts with endpoints of a network up to which broadcast is copied to each. */
+  broadcastPeersMax: 64,
   /** Names of one container, aliases included. */
   namesPerEndpointMax: 32,
   /** Intervals of one pool's ownership map accepted from one peer. */
@@ -140,8 +147,10 @@ export const TIMES = {
   strangerLogMs: 60_000,
   /** A sender that is not understood and silent for so long is no longer shown. */
   strangerFadeMs: 30_000,
-  /** Names of a dead peer go at once, its kernel entries stay this long. */
+  /** Names of a dead host go at once, its kernel entries stay this long. */
   deadGraceMs: 60_000,
+  /** Names of a host whose daemon alone is down stay this long: an upgrade takes some seconds. */
+  restartGraceMs: 10_000,
   /** The rows of a peer that is not here and silent are dropped after this; they return with it. */
   forgetAfterMs: 24 * 3600 * 1000,
   /** How often it is looked at who is absent. */

@@ -8,6 +8,7 @@
  */
 import { type PeerId, TsweaveError } from "../mesh/index.ts";
 import { canonicalIp, cidrContains, isMac, isUnicast, macOf, readCidr } from "./address.ts";
+import { copiesOf, type RemoteGroups } from "./groups/copies.ts";
 import {
   type LocalEndpoint,
   type Network,
@@ -15,13 +16,18 @@ import {
   overlayEnd,
   type RemoteEndpoint,
 } from "./model.ts";
-import type { DesiredNetwork, RemoteEntries } from "./state.ts";
+import type { Copies, DesiredNetwork, RemoteEntries } from "./state.ts";
 
 export interface DesiredOptions {
   readonly vxlanPort: number;
   /** This peer: remote rows of its id or its VTEP are ignored. */
   readonly self: { readonly peer: PeerId; readonly vtep: string };
+  /** Whether frames for a MAC at a VTEP leave by gw0; absent: all go through the tunnel. */
+  readonly isDirect?: (netns: string, mac: string, vtep: string) => boolean;
 }
+
+/** A host's part in a network, whatever it has there. */
+type Far = Pick<RemoteEndpoint, "peer" | "vtep">;
 
 /** Desired state of every network, in the order given. */
 export function desired(
@@ -42,6 +48,7 @@ export function desiredNetwork(
   locals: readonly LocalEndpoint[],
   remotes: readonly RemoteEndpoint[],
   options: DesiredOptions,
+  groups: readonly RemoteGroups[] = [],
 ): DesiredNetwork {
   const gatewayCidr = checkedGateway(network);
   const ports = new Map<string, LocalEndpoint>();
@@ -54,6 +61,8 @@ export function desiredNetwork(
     localIps.add(canonicalIp(endpoint.ip));
     localMacs.add(endpoint.mac);
   }
+  const remote = remoteEntries(network, localIps, localMacs, remotes, options);
+  const vteps = new Set(remote.forwards.values());
   return {
     netns: netnsName(network),
     network: network.name,
@@ -66,8 +75,20 @@ export function desiredNetwork(
     ports,
     localIps,
     localMacs,
-    remote: remoteEntries(network, localIps, localMacs, remotes, options),
+    remote,
+    copies: networkCopies(network, vteps, groups, options),
   };
+}
+
+/** Who gets copies of a network's frames for many; `vteps` have endpoints on it. */
+export function networkCopies(
+  network: Pick<Network, "name">,
+  vteps: ReadonlySet<string>,
+  groups: readonly RemoteGroups[],
+  options: DesiredOptions,
+): Copies {
+  const own = groups.filter((host) => host.network === network.name && isFar(host, options));
+  return copiesOf(vteps, own);
 }
 
 function checkedGateway(network: Network): string {
@@ -94,6 +115,8 @@ export function remoteEntries(
   const subnet = readCidr(network.subnet);
   const neighbours = new Map<string, string>();
   const forwards = new Map<string, string>();
+  const direct = new Set<string>();
+  const netns = netnsName(network);
   const candidates = remotes
     .filter((remote) => remote.network === network.name && usable(remote, options))
     .filter((remote) => subnet !== undefined && cidrContains(subnet, remote.ip))
@@ -106,15 +129,19 @@ export function remoteEntries(
     if ((forwards.get(remote.mac) ?? vtep) !== vtep) continue;
     neighbours.set(ip, remote.mac);
     forwards.set(remote.mac, vtep);
+    if (options.isDirect?.(netns, remote.mac, vtep) === true) direct.add(remote.mac);
   }
-  return { neighbours, forwards };
+  return { neighbours, forwards, direct };
 }
 
 /** True when a record may be programmed at all: well formed, of another host, for vxlan0. */
 function usable(remote: RemoteEndpoint, options: DesiredOptions): boolean {
-  if (remote.peer === options.self.peer || remote.vtep === options.self.vtep) return false;
-  if (ipVersion(remote.vtep) !== ipVersion(options.self.vtep)) return false;
-  return isUnicast(remote.ip) && isMac(remote.mac) && isUnicast(remote.vtep);
+  return isFar(remote, options) && isUnicast(remote.ip) && isMac(remote.mac);
+}
+
+function isFar({ peer, vtep }: Far, { self }: DesiredOptions): boolean {
+  if (peer === self.peer || vtep === self.vtep) return false;
+  return isUnicast(vtep) && ipVersion(vtep) === ipVersion(self.vtep);
 }
 
 function ipVersion(address: string): 4 | 6 {

@@ -29,7 +29,7 @@ export const KEEP_ALL: Keep = { mayRemove: () => false, mayRemoveEndpoint: () =>
 export interface EntryTables {
   readonly neighbours: ReadonlyMap<string, string>;
   readonly forwards: ReadonlyMap<string, ObservedForward>;
-  readonly floods: readonly ObservedForward[];
+  readonly floods: ReadonlyMap<string, ObservedForward>;
   readonly steers: ReadonlyMap<string, string>;
 }
 
@@ -95,9 +95,6 @@ function forwardSteps(
       steps.push({ kind: "forward-del", netns, mac, vtep });
     }
   }
-  for (const { mac, vtep } of only === undefined ? observed.floods : []) {
-    if (keep.mayRemove({ mac, vtep })) steps.push({ kind: "forward-del", netns, mac, vtep });
-  }
   for (const [mac, vtep] of within(desired.remote.forwards, only?.macs)) {
     const present = observed.forwards.get(mac);
     if (present?.vtep === vtep && present.plain) continue;
@@ -120,12 +117,21 @@ function steerSteps(
     const local = desired.localMacs.has(mac);
     // A permanent entry is the port's own MAC, not a steer.
     const useless = state !== "permanent" && (gone.has(mac) || !observed.forwards.has(mac));
-    if (local || useless) steps.push({ kind: "steer-del", netns, mac });
+    if (local || useless) steps.push({ kind: "steer-del", netns, mac, ...by(state === "direct") });
+    // Kept on doubt: in the tunnel, which nobody has to look after.
+    else if (state === "direct") steps.push({ kind: "steer-put", netns, mac });
   }
   for (const [mac] of within(desired.remote.forwards, only?.macs)) {
-    if (observed.steers.get(mac) !== "static") steps.push({ kind: "steer-put", netns, mac });
+    const direct = desired.remote.direct.has(mac);
+    if (observed.steers.get(mac) === (direct ? "direct" : "static")) continue;
+    steps.push({ kind: "steer-put", netns, mac, ...by(direct) });
   }
   return steps;
+}
+
+/** The mark of a steer to gw0. */
+export function by(direct: boolean): { readonly direct?: true } {
+  return direct ? { direct } : {};
 }
 
 /** The entries of a table, or only those of the touched keys. */

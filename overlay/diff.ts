@@ -6,6 +6,7 @@
  * (never remove on doubt), except a local address in vxlan0's tables, which is wrong in itself.
  */
 import { diffRemote, type Keep } from "./diff-remote.ts";
+import { copySteps } from "./groups/copies.ts";
 import {
   BRIDGE,
   type DesiredNetwork,
@@ -23,6 +24,7 @@ export function diff(desired: DesiredNetwork, observed: ObservedNetwork, keep: K
   const base = rebuilt ? { ...emptyObservation(observed.netns), links: observed.links } : observed;
   steps.push(...strayPorts(desired, base, keep));
   steps.push(...diffRemote(desired, base, keep));
+  steps.push(...copySteps(desired, base.floods, keep));
   return steps;
 }
 
@@ -59,7 +61,7 @@ function bridgeSteps(desired: DesiredNetwork, link: ObservedLink | undefined): S
   const fresh = link === undefined || link.kind !== "bridge";
   if (link !== undefined && fresh) steps.push({ kind: "link-del", netns, device: BRIDGE });
   if (fresh) steps.push({ kind: "bridge-add", ...shape });
-  const right = !fresh && link.up && !link.stp && link.mac === shape.mac;
+  const right = !fresh && link.up && !link.stp && link.snoops !== false && link.mac === shape.mac;
   if (!right || link.mtuBytes !== mtuBytes) steps.push({ kind: "bridge-set", ...shape });
   const cidrs = fresh ? [] : link.cidrs;
   for (const cidr of cidrs) {
@@ -87,7 +89,8 @@ function vxlanSteps(
   if (fresh || freshBridge || !portRight(link, mtuBytes)) {
     steps.push({ kind: "port-set", netns, device: VXLAN, mtuBytes });
   }
-  if (fresh || freshBridge || link.master !== BRIDGE || link.portLearning) {
+  const wrong = link?.portLearning === true || link?.portAllGroups === false;
+  if (fresh || freshBridge || link.master !== BRIDGE || wrong) {
     steps.push({ kind: "learning-off", netns });
   }
   return steps;

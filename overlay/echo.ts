@@ -7,6 +7,7 @@
  * misread costs the time until the next full pass.
  */
 import type { EntryTables } from "./diff-remote.ts";
+import { floodKey, isFlood } from "./state.ts";
 
 /** What one line of `ip monitor neigh` says of an entry of vxlan0. */
 export interface EntryLine {
@@ -15,12 +16,14 @@ export interface EntryLine {
   /** Of the neighbour, or the VTEP of a forward. */
   readonly ip?: string;
   readonly mac?: string;
+  /** Of a steer: to gw0 instead of vxlan0. */
+  readonly direct?: boolean;
 }
 
 const WORD = "([0-9a-f:.]+)";
 const NEIGHBOUR = new RegExp(`^(Deleted )?${WORD} dev vxlan0 (?:lladdr ${WORD} )?(\\w+) *$`);
 const FORWARD = new RegExp(`^(Deleted )?${WORD} dev vxlan0 lladdr ${WORD} NOARP PERMANENT *$`);
-const STEER = new RegExp(`^(Deleted )?dev vxlan0 lladdr ${WORD} NOARP *$`);
+const STEER = new RegExp(`^(Deleted )?dev (vxlan0|gw0) lladdr ${WORD} NOARP *$`);
 
 /** Reads a line; undefined for all that is not a permanent entry of vxlan0 or the end of one. */
 export function readEntryLine(line: string): EntryLine | undefined {
@@ -30,8 +33,9 @@ export function readEntryLine(line: string): EntryLine | undefined {
     return { table: "forward", isGone, ip: forward[2], mac: forward[3] };
   }
   const steer = STEER.exec(line);
-  if (steer?.[2] !== undefined) {
-    return { table: "steer", isGone: steer[1] !== undefined, mac: steer[2] };
+  if (steer?.[3] !== undefined) {
+    const direct = steer[2] === "gw0";
+    return { table: "steer", isGone: steer[1] !== undefined, mac: steer[3], direct };
   }
   const [, deleted, ip, mac, state] = NEIGHBOUR.exec(line) ?? [];
   if (ip === undefined) return undefined;
@@ -46,13 +50,21 @@ export function keyOf({ table, ip, mac }: EntryLine): string {
 }
 
 /** Whether the tables, as we last wrote and saw them, hold just what the line says. */
-export function isEcho({ table, isGone, ip, mac }: EntryLine, tables: EntryTables): boolean {
+export function isEcho(
+  { table, isGone, ip, mac, direct }: EntryLine,
+  tables: EntryTables,
+): boolean {
   if (table === "neighbour") {
     const held = ip === undefined ? undefined : tables.neighbours.get(ip);
     return isGone ? held === undefined : held === mac;
   }
   if (mac === undefined) return false;
-  if (table === "steer") return isGone !== (tables.steers.get(mac) === "static");
+  if (table === "steer") {
+    return isGone !== (tables.steers.get(mac) === (direct === true ? "direct" : "static"));
+  }
+  if (ip !== undefined && isFlood(mac)) {
+    return isGone !== (tables.floods.get(floodKey(mac, ip))?.plain === true);
+  }
   const held = tables.forwards.get(mac);
   return isGone ? held?.vtep !== ip : held?.vtep === ip && held?.plain === true;
 }

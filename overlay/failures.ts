@@ -11,6 +11,8 @@ export interface StepFailure<S = Step> {
   readonly error: string;
 }
 
+const TAKEN = "belongs to another VXLAN device of this host";
+
 interface Kinded {
   readonly kind: string;
 }
@@ -37,6 +39,22 @@ export function realFailures<S extends Kinded>(
 /** True when a deletion failed because there was nothing to delete. */
 export function isGone<S extends Kinded>({ step, error }: StepFailure<S>): boolean {
   return step.kind.endsWith("-del") && GONE.test(error);
+}
+
+/** What failed, for people. */
+export function failureText({ step, error }: StepFailure): string {
+  const isTaken = step.kind === "vxlan-add" && /already exists|File exists/i.test(error);
+  if (!isTaken) return `${step.kind}: ${error}`;
+  return `VNI ${step.vni} on UDP ${step.port} ${TAKEN}`;
+}
+
+/** What to do about a failure, by its text; undefined where only another try is left. */
+export function failureCure(text: string): string | undefined {
+  if (!text.endsWith(TAKEN)) return undefined;
+  return (
+    "Docker Swarm's? docker network rm the other network, or tsweave launch with another " +
+    "--vxlan-port on all hosts"
+  );
 }
 
 /**

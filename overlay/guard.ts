@@ -1,9 +1,10 @@
 /**
- * Keeps VXLAN packets that a container made from entering the networks.
+ * Keeps containers from the hosts' own ports: VXLAN, and the mesh's gossip.
  *
- * A container reaches UDP 4789 of its own host and, behind the NAT of its gateway bridge, of every
+ * A container reaches both on its own host and, behind the NAT of its gateway bridge, on every
  * other one, with the host's address as the source: whoever can open a socket in it could put
- * frames of its choice into any network, whatever its own are. Nothing legitimate comes that way.
+ * frames of its choice into any network, whatever its own are, and speak for a peer in a mesh
+ * without a password. Nothing legitimate comes that way.
  *
  * Law: own table only; what comes from any other device, tunnels of hosts behind this one
  * included, is none of its business.
@@ -14,12 +15,19 @@ export const GUARD_TABLE = "inet tsweave_guard";
 /** Bridges that connect containers of our networks with the outside. */
 const GATEWAY_BRIDGES = ["docker_gwbridge", "tsweave_gw"];
 
+/** The host's ports that no container may speak to. */
+export interface GuardedPorts {
+  readonly vxlan: number;
+  /** UDP and TCP. */
+  readonly gossip: number;
+}
+
 /** Script for `nft -f -` that makes the table anew, whether it was there or not, in one step. */
-export function guardText(vxlanPort: number): string {
+export function guardText(ports: GuardedPorts): string {
   return `${GUARD_GONE}table ${GUARD_TABLE} {
 	chain from_containers {
 		type filter hook prerouting priority raw; policy accept;
-		${ruleText(vxlanPort)}
+		${rules(ports).join("\n\t\t")}
 	}
 }
 `;
@@ -29,11 +37,14 @@ export function guardText(vxlanPort: number): string {
 export const GUARD_GONE = `table ${GUARD_TABLE}\ndelete table ${GUARD_TABLE}\n`;
 
 /** Whether `nft list table` shows the table as guardText makes it. */
-export function isGuarded(listing: string, vxlanPort: number): boolean {
-  return listing.includes("hook prerouting") && listing.includes(ruleText(vxlanPort));
+export function isGuarded(listing: string, ports: GuardedPorts): boolean {
+  return (
+    listing.includes("hook prerouting") && rules(ports).every((rule) => listing.includes(rule))
+  );
 }
 
-function ruleText(vxlanPort: number): string {
+function rules({ vxlan, gossip }: GuardedPorts): string[] {
   const names = GATEWAY_BRIDGES.map((name) => `"${name}"`).join(", ");
-  return `iifname { ${names} } udp dport ${vxlanPort} drop`;
+  const ports = [`udp dport ${vxlan}`, `udp dport ${gossip}`, `tcp dport ${gossip}`];
+  return ports.map((port) => `iifname { ${names} } ${port} drop`);
 }

@@ -6,7 +6,7 @@
  * that a daemon's first pass and its own changes are never taken for drift.
  */
 import type { EntryTables } from "./diff-remote.ts";
-import type { ObservedNetwork, Step } from "./state.ts";
+import { floodKey, type ObservedNetwork, type Step } from "./state.ts";
 
 /** One repaired entry: `before` and `after` are values, or `absent`. */
 export interface Healed {
@@ -34,7 +34,7 @@ export function remembered(tables: EntryTables | undefined): EntryTables | undef
   return {
     neighbours: new Map(neighbours),
     forwards: new Map(forwards),
-    floods,
+    floods: new Map(floods),
     steers: new Map(steers),
   };
 }
@@ -72,10 +72,22 @@ function healedStep(step: Step, observed: ObservedNetwork, known: EntryTables): 
     case "forward-del":
       if (known.forwards.has(step.mac)) return undefined;
       return { what: `forward ${step.mac}`, before: step.vtep, after: ABSENT };
+    case "copy-put": {
+      const key = floodKey(step.mac, step.vtep);
+      if (!known.floods.has(key)) return undefined;
+      const before = observed.floods.has(key) ? "not permanent" : ABSENT;
+      return { what: `copy ${key}`, before, after: "present" };
+    }
+    case "copy-del": {
+      const key = floodKey(step.mac, step.vtep);
+      if (known.floods.has(key)) return undefined;
+      return { what: `copy ${key}`, before: "present", after: ABSENT };
+    }
     case "steer-put": {
-      if (known.steers.get(step.mac) !== "static") return undefined;
+      const after = step.direct === true ? "direct" : "static";
+      if (known.steers.get(step.mac) !== after) return undefined;
       const before = observed.steers.get(step.mac) ?? ABSENT;
-      return { what: `steer ${step.mac}`, before, after: "static" };
+      return { what: `steer ${step.mac}`, before, after };
     }
     case "steer-del": {
       if (known.steers.has(step.mac)) return undefined;

@@ -10,7 +10,11 @@ export { freeSubnet } from "./charter/free-subnet.ts";
 export { inUse, NetworkMaker } from "./charter/network-maker.ts";
 export { losersOf, specOf, wantedOf } from "./charter/spec.ts";
 export type { Keep } from "./diff-remote.ts";
+export { DirectPaths, type PathOf } from "./direct/direct-paths.ts";
+export { DIRECT_LABEL, type DirectScene } from "./direct/model.ts";
+export { DRAIN_MS } from "./direct/way-tables.ts";
 export { Docker, type DockerStatus } from "./docker/docker.ts";
+export { underPluginName } from "./docker/plugin-name.ts";
 export type {
   AddressBook,
   Datapath,
@@ -21,18 +25,30 @@ export type {
   Sandbox,
   SandboxDns,
 } from "./docker/ports.ts";
+export { failureCure } from "./failures.ts";
+export type { RemoteGroups } from "./groups/copies.ts";
+export { GroupWatch } from "./groups/watch.ts";
+export { type GroupsRow, groupsFromWire, groupsToWire } from "./groups/wire.ts";
 export type { HealedNetwork } from "./healed.ts";
+export { endProbes, hasDirect, LinuxDirectHost, removeDirect } from "./io/direct-host.ts";
+export { alignEnds, type EndMtu } from "./io/ends.ts";
 export { createEngine } from "./io/engine.ts";
 export { checkHost, subnetOverlaps } from "./io/host-check.ts";
 export { HostGuard } from "./io/host-guard.ts";
+export { HostTraffic } from "./io/host-traffic.ts";
 export { LinuxKernel } from "./io/linux-kernel.ts";
 export { createNamespaces } from "./io/namespaces.ts";
 export { type ServedPlugin, servePlugin } from "./io/plugin-server.ts";
-export { readUnderlay } from "./io/underlay.ts";
-export { wipeKernel } from "./io/wipe.ts";
+export { openProbeSocket } from "./io/probe-socket.ts";
+export { watchRoutes } from "./io/route-monitor.ts";
+export { setOffload, TunnelProbe } from "./io/tunnel-probe.ts";
+export { readRoutes, readUnderlay } from "./io/underlay.ts";
+export { usedNamespaces, wipeKernel } from "./io/wipe.ts";
 export { type HeldEndpoint, type HeldNetwork, Ledger } from "./ledger.ts";
 export * from "./model.ts";
 export { overlayMtu, underlayMtu } from "./mtu.ts";
+export type { ProbePeer } from "./paths/probe-network.ts";
+export { type Errand, type PathFinding, PathProofs, type ProbeResult } from "./paths/proofs.ts";
 export { Reconciler, type ReconcileStatus } from "./reconcile.ts";
 export {
   type EndpointRow,
@@ -45,4 +61,14 @@ export {
   networkFromWire,
   networkToWire,
 } from "./rows.ts";
+export { COUNTED_MAX, type Counted } from "./traffic.ts";
+export {
+  HOST_KEY,
+  type HostRow,
+  hostFromWire,
+  hostToWire,
+  leastOffer,
+  offerOf,
+  type UnderlayView,
+} from "./underlay.ts";
 export { chooseVni, DEFAULT_NETWORK, DEFAULT_VNI, networkLabel, settleVnis } from "./vni.ts";

@@ -6,18 +6,22 @@
  * error in it lives until the next pass and no longer.
  */
 import type { EntryTables } from "./diff-remote.ts";
-import type { ObservedForward, ObservedNetwork, Step } from "./state.ts";
+import { floodKey, type ObservedForward, type ObservedNetwork, type Step } from "./state.ts";
 
 interface Tables {
   readonly neighbours: Map<string, string>;
   readonly forwards: Map<string, ObservedForward>;
-  readonly floods: readonly ObservedForward[];
+  readonly floods: Map<string, ObservedForward>;
   readonly steers: Map<string, string>;
+  /** Destinations of the forwards; one too many is corrected by the next load. */
+  readonly vteps: Set<string>;
 }
 
 export class Mirror {
   /** BOUNDED: LIMITS.networksMax namespaces, each with one entry per endpoint of the mesh. */
   readonly #byNetns = new Map<string, Tables>();
+  /** MTU that the last pass wanted. BOUNDED: as above. */
+  readonly #mtus = new Map<string, number>();
 
   /** Takes over an observation; one without vxlan0 counts as not ready. */
   load(observed: ObservedNetwork): void {
@@ -28,8 +32,9 @@ export class Mirror {
     this.#byNetns.set(observed.netns, {
       neighbours: new Map(observed.neighbours),
       forwards: new Map(observed.forwards),
-      floods: observed.floods,
+      floods: new Map(observed.floods),
       steers: new Map(observed.steers),
+      vteps: new Set([...observed.forwards.values()].map(({ vtep }) => vtep)),
     });
   }
 
@@ -38,9 +43,22 @@ export class Mirror {
     return this.#byNetns.get(netns);
   }
 
+  /** The VTEPs that a namespace's forwards lead to; a former one may be among them. */
+  vteps(netns: string): ReadonlySet<string> {
+    return this.#byNetns.get(netns)?.vteps ?? new Set();
+  }
+
+  /** Whether this pass wants another MTU than the last one, which is then no drift. */
+  isNewMtu(netns: string, mtuBytes: number): boolean {
+    const before = this.#mtus.get(netns);
+    this.#mtus.set(netns, mtuBytes);
+    return before !== undefined && before !== mtuBytes;
+  }
+
   /** Forgets a namespace whose state is no longer known. */
   drop(netns: string): void {
     this.#byNetns.delete(netns);
+    this.#mtus.delete(netns);
   }
 
   /** Records steps that were applied. */
@@ -58,13 +76,25 @@ export class Mirror {
     if (step.kind === "neigh-del") tables.neighbours.delete(step.ip);
     if (step.kind === "forward-put") {
       tables.forwards.set(step.mac, { mac: step.mac, vtep: step.vtep, plain: true });
+      tables.vteps.add(step.vtep);
     }
+    if (step.kind === "copy-put") {
+      const { mac, vtep } = step;
+      tables.floods.set(floodKey(mac, vtep), { mac, vtep, plain: true });
+    }
+    if (step.kind === "copy-del") tables.floods.delete(floodKey(step.mac, step.vtep));
     if (step.kind === "forward-del") tables.forwards.delete(step.mac);
-    if (step.kind === "steer-put") tables.steers.set(step.mac, "static");
+    if (step.kind === "steer-put") tables.steers.set(step.mac, step.direct ? "direct" : "static");
     if (step.kind === "steer-del") tables.steers.delete(step.mac);
   }
 }
 
 function emptyTables(): Tables {
-  return { neighbours: new Map(), forwards: new Map(), floods: [], steers: new Map() };
+  return {
+    neighbours: new Map(),
+    forwards: new Map(),
+    floods: new Map(),
+    steers: new Map(),
+    vteps: new Set(),
+  };
 }

@@ -7,7 +7,7 @@
 import { TsweaveError } from "../mesh/index.ts";
 
 /** A container must at least pass what every IPv4 host must accept (RFC 791). */
-const OVERLAY_MTU_MIN = 576;
+export const OVERLAY_MTU_MIN = 576;
 
 /** The underlay size that leaves this overlay MTU. @throws TsweaveError CONFIG. */
 export function underlayMtu(overlayMtuBytes: number, family: 4 | 6): number {

@@ -7,7 +7,7 @@
 import { messageOf, TsweaveError } from "../mesh/index.ts";
 import { FILTER_KEYS } from "./render.ts";
 import type { ObservedForward, ObservedLink, ObservedNetwork, ObservedVxlan } from "./state.ts";
-import { VXLAN } from "./state.ts";
+import { DIRECT, floodKey, isFlood, VXLAN } from "./state.ts";
 
 /** Lines for `ip -j -d -force -batch -`: each prints one JSON array on one line. */
 export const OBSERVE_LINES = ["addr show", `neigh show dev ${VXLAN} nud permanent`] as const;
@@ -15,7 +15,7 @@ export const OBSERVE_LINES = ["addr show", `neigh show dev ${VXLAN} nud permanen
 export interface RawObservation {
   /** Output of OBSERVE_LINES: one or, without vxlan0, only the first array. */
   readonly ip: string;
-  /** Output of `bridge -j fdb show dev vxlan0`; empty without vxlan0. */
+  /** Output of `bridge -j fdb show`. */
   readonly fdb: string;
   /** `key=value` lines of the FILTER_KEYS that exist. */
   readonly filters: string;
@@ -66,9 +66,21 @@ function readLink(fields: Fields): ObservedLink {
     master: typeof fields.master === "string" ? fields.master : undefined,
     cidrs: readCidrs(fields.addr_info),
     stp: kind === "bridge" && data.stp_state !== 0,
+    snoops: kind === "bridge" ? snoops(data) : undefined,
     portLearning: slave.learning === true,
+    portAllGroups: allGroups(slave),
     vxlan: kind === "vxlan" ? readVxlan(data, fields.link_netnsid !== undefined) : undefined,
   };
+}
+
+/** A kernel without IGMP snooping shows none of these. */
+function snoops({ mcast_snooping: snooping, mcast_querier: querier }: Fields): boolean | undefined {
+  if (snooping === undefined || querier === undefined) return undefined;
+  return snooping === 1 && querier === 1;
+}
+
+function allGroups({ multicast_router: router }: Fields): boolean | undefined {
+  return router === undefined ? undefined : router === 2;
 }
 
 function readVxlan(data: Fields, foreignSocket: boolean): ObservedVxlan {
@@ -95,25 +107,24 @@ function readCidrs(list: unknown): string[] {
 
 function readFdb(rows: readonly Fields[]) {
   const forwards = new Map<string, ObservedForward>();
-  const floods: ObservedForward[] = [];
+  const floods = new Map<string, ObservedForward>();
   const steers = new Map<string, string>();
   for (const row of rows) {
     const mac = asText(row.mac);
-    if (typeof row.master === "string") {
+    if (row.ifname === DIRECT) {
+      if (row.state === "static") steers.set(mac, "direct");
+    } else if (row.ifname !== undefined && row.ifname !== VXLAN) {
+      // Of a container's port or of br0 itself.
+    } else if (typeof row.master === "string") {
       steers.set(mac, asText(row.state) || "learned");
     } else if (typeof row.dst === "string") {
       const odd = row.port !== undefined || row.vni !== undefined || row.via !== undefined;
       const forward = { mac, vtep: row.dst, plain: row.state === "permanent" && !odd };
-      if (isFlood(mac) || forwards.has(mac)) floods.push(forward);
+      if (isFlood(mac) || forwards.has(mac)) floods.set(floodKey(mac, row.dst), forward);
       else forwards.set(mac, forward);
     }
   }
   return { forwards, floods, steers };
-}
-
-/** Zero MAC (default destinations) or group bit set. */
-function isFlood(mac: string): boolean {
-  return mac === "00:00:00:00:00:00" || /^[0-9a-f][13579bdf]/.test(mac);
 }
 
 function asFields(value: unknown): Fields {

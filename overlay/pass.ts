@@ -10,7 +10,8 @@ import { type Kernel, type Log, messageOf } from "../mesh/index.ts";
 import { type DesiredOptions, desiredNetwork } from "./desired.ts";
 import { diff, unplugged } from "./diff.ts";
 import type { Keep } from "./diff-remote.ts";
-import { isGone, realFailures, type StepFailure } from "./failures.ts";
+import { failureText, isGone, realFailures, type StepFailure } from "./failures.ts";
+import type { RemoteGroups } from "./groups/copies.ts";
 import { type HealedNetwork, healedBy, remembered } from "./healed.ts";
 import type { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName, type RemoteEndpoint } from "./model.ts";
@@ -27,6 +28,8 @@ export interface ReconcileInput {
    * absent: all are looked through.
    */
   readonly near?: (addresses: Iterable<string>) => readonly RemoteEndpoint[];
+  /** Groups that other hosts have members of; absent: none. */
+  readonly groups?: readonly RemoteGroups[];
   readonly options: DesiredOptions;
   readonly keep: Keep;
 }
@@ -115,14 +118,16 @@ async function reconcileNetwork(context: PassContext, network: Network): Promise
     if (wanted === undefined) return { steps: [], drift: 0, error: undefined, unplugged: [] };
     const { desired, keep } = wanted;
     mirror.load(observed);
+    const isNewMtu = mirror.isNewMtu(scope.netns, desired.mtuBytes);
     const steps = diff(desired, observed, keep);
     if (steps.length === 0) {
       return { steps, drift: 0, error: undefined, unplugged: unplugged(desired, observed) };
     }
-    const healed = healedBy(network.name, steps, observed, known);
+    const drifted = steps.filter((step) => !(isNewMtu && /^(bridge|port)-set$/.test(step.kind)));
+    const healed = healedBy(network.name, drifted, observed, known);
     if (healed !== undefined) context.healed?.(healed);
     const [failed] = await applyNoted(context, steps);
-    const error = failed && `network ${network.name}: ${failed.step.kind}: ${failed.error}`;
+    const error = failed && `network ${network.name}: ${failureText(failed)}`;
     // Verified inside the queue: nothing else of ours can have changed the kernel in between.
     const after = await kernel.observe(scope);
     mirror.load(after);
@@ -153,6 +158,6 @@ function lookup(
 ): { readonly desired: DesiredNetwork; readonly keep: Keep } | undefined {
   const current = input.networks.find(({ name, id }) => name === network.name && id === network.id);
   if (current === undefined) return undefined;
-  const { locals, remotes, options, keep } = input;
-  return { desired: desiredNetwork(current, locals, remotes, options), keep };
+  const { locals, remotes, options, groups, keep } = input;
+  return { desired: desiredNetwork(current, locals, remotes, options, groups), keep };
 }

@@ -7,6 +7,8 @@
  * event, so hints cannot keep it going; stopping leaves the kernel as it is.
  */
 import { type Cancel, type Clock, type Log, messageOf, TIMES } from "../mesh/index.ts";
+import { networkCopies } from "./desired.ts";
+import { copySteps, vtepsAfter } from "./groups/copies.ts";
 import type { HealedNetwork } from "./healed.ts";
 import { Hints } from "./hints.ts";
 import { Mirror } from "./mirror.ts";
@@ -70,6 +72,8 @@ export class Reconciler {
   /** Changed keys that wait for the queue. BOUNDED: rows of the mesh; emptied each turn. */
   #changes: RemoteChange[] = [];
   #changesApplied: Promise<void> | undefined;
+  /** Other hosts have members of other groups. */
+  #groupsChanged = false;
   #unsubscribe: Cancel | undefined;
   #failures = 0;
   /** Ids without a veth pair in the last pass. */
@@ -129,6 +133,12 @@ export class Reconciler {
     this.#changes.push(...changes);
     this.#changesApplied ??= this.#context.queue.run(() => this.#applyChanges());
     return this.#changesApplied;
+  }
+
+  /** Programs who gets copies of multicast at once, as applyRemote does. */
+  applyGroups(): Promise<void> {
+    this.#groupsChanged = true;
+    return this.applyRemote([]);
   }
 
   /**
@@ -227,8 +237,10 @@ export class Reconciler {
     const changes = this.#changes;
     this.#changes = [];
     this.#changesApplied = undefined;
+    const groupsChanged = this.#groupsChanged;
+    this.#groupsChanged = false;
     try {
-      const steps = this.#changedSteps(changes);
+      const steps = this.#changedSteps(changes, groupsChanged);
       const [failed] = await applyNoted(this.#context, steps);
       this.#count(steps);
       if (failed !== undefined) throw new Error(`${failed.step.kind}: ${failed.error}`);
@@ -238,16 +250,26 @@ export class Reconciler {
     }
   }
 
-  #changedSteps(changes: readonly RemoteChange[]): Step[] {
+  #changedSteps(changes: readonly RemoteChange[], groupsChanged: boolean): Step[] {
     const { source, mirror } = this.#context;
     const input = source();
     const steps: Step[][] = [];
     for (const network of input.networks) {
       const own = changes.filter((change) => change.network === network.name);
-      if (own.length === 0) continue;
-      const tables = mirror.tables(netnsName(network));
-      if (tables === undefined) this.request(`changes in ${network.name} before its first pass`);
-      else steps.push(touchedSteps(network, own, input, tables));
+      if (own.length === 0 && !groupsChanged) continue;
+      const netns = netnsName(network);
+      const tables = mirror.tables(netns);
+      if (tables === undefined) {
+        this.request(`changes in ${network.name} before its first pass`);
+        continue;
+      }
+      const touched = touchedSteps(network, own, input, tables);
+      const vteps = vtepsAfter(mirror.vteps(netns), touched);
+      steps.push(touched);
+      if (!groupsChanged && vteps === undefined) continue;
+      const known = vteps ?? mirror.vteps(netns);
+      const copies = networkCopies(network, known, input.groups ?? [], input.options);
+      steps.push(copySteps({ netns, copies }, tables.floods, input.keep));
     }
     return steps.flat();
   }

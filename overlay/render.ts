@@ -6,7 +6,7 @@
  * is not plain (a space, a quote, a newline) never reaches a batch.
  */
 import { TsweaveError } from "../mesh/index.ts";
-import { BRIDGE, type Step, VXLAN } from "./state.ts";
+import { BRIDGE, DIRECT, type Step, VXLAN } from "./state.ts";
 
 export interface Batch<S = Step> {
   /** `sysctl` lines are `key=0 …`, to be set where they exist; an `nft` line is a whole script. */
@@ -75,7 +75,7 @@ export interface Line {
 }
 
 function isEntry(step: Step): boolean {
-  return /^(neigh|forward|steer)-/.test(step.kind);
+  return /^(neigh|forward|copy|steer)-/.test(step.kind);
 }
 
 function renderStep(step: Step, hostNetns: string): Line {
@@ -106,14 +106,32 @@ function bridgeText(step: Step): string | undefined {
       return `fdb replace ${step.mac} dev ${VXLAN} dst ${step.vtep} self permanent`;
     case "forward-del":
       return `fdb del ${step.mac} dev ${VXLAN} dst ${step.vtep} self`;
+    case "copy-put":
+      // `replace` is refused for a MAC with several destinations; one that is there is no error.
+      return `fdb append ${step.mac} dev ${VXLAN} dst ${step.vtep} self permanent`;
+    case "copy-del":
+      return `fdb del ${step.mac} dev ${VXLAN} dst ${step.vtep} self`;
     case "steer-put":
-      return `fdb replace ${step.mac} dev ${VXLAN} master static`;
+      // Sticky: a container that sends with that MAC does not draw its frames to its own port.
+      return `fdb replace ${step.mac} dev ${steeredTo(step)} master static sticky`;
     case "steer-del":
-      return `fdb del ${step.mac} dev ${VXLAN} master`;
+      return `fdb del ${step.mac} dev ${steeredTo(step)} master`;
     default:
       return undefined;
   }
 }
+
+function steeredTo({ direct }: { readonly direct?: true }): string {
+  return direct === true ? DIRECT : VXLAN;
+}
+
+/**
+ * A kernel without IGMP snooping ignores the words from mcast_snooping on. The table is larger than
+ * usual: when it is full the kernel stops snooping, and one container can fill it.
+ */
+const BRIDGE_TYPE =
+  "type bridge stp_state 0 mcast_snooping 1 mcast_querier 1 mcast_query_use_ifaddr 1 " +
+  "mcast_hash_max 16384";
 
 const IPV6 = " local :: udp6zerocsumrx";
 
@@ -122,12 +140,9 @@ function ipText(step: Step, hostNetns: string): string {
     case "loopback-up":
       return "link set dev lo up";
     case "bridge-add":
-      return `link add ${BRIDGE} mtu ${step.mtuBytes} address ${step.mac} type bridge stp_state 0`;
+      return `link add ${BRIDGE} mtu ${step.mtuBytes} address ${step.mac} ${BRIDGE_TYPE}`;
     case "bridge-set":
-      return (
-        `link set dev ${BRIDGE} mtu ${step.mtuBytes} address ${step.mac} up ` +
-        "type bridge stp_state 0"
-      );
+      return `link set dev ${BRIDGE} mtu ${step.mtuBytes} address ${step.mac} up ${BRIDGE_TYPE}`;
     case "address-add":
       return `addr replace ${step.cidr} dev ${BRIDGE}`;
     case "address-del":
@@ -137,7 +152,7 @@ function ipText(step: Step, hostNetns: string): string {
     case "port-set":
       return `link set dev ${step.device} mtu ${step.mtuBytes} master ${BRIDGE} up`;
     case "learning-off":
-      return `link set dev ${VXLAN} type bridge_slave learning off`;
+      return `link set dev ${VXLAN} type bridge_slave learning off mcast_router 2`;
     case "veth-add":
       return (
         `link add ${step.overlayEnd} mtu ${step.mtuBytes} master ${BRIDGE} up type veth ` +

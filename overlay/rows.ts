@@ -50,7 +50,7 @@ const NAME_OR_ALL = /^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,254})$/;
 const PORT = /^([1-9][0-9]{0,4})\/(tcp|udp|sctp)$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 /** Loose on purpose: an underlay address is only ever handed to `bridge fdb` as one argument. */
-const UNDERLAY = /^[0-9a-f:.]{2,45}$/;
+export const UNDERLAY = /^[0-9a-f:.]{2,45}$/;
 
 export function endpointToWire(row: EndpointRow): WireValue {
   return [row.network, row.ip, row.mac, row.vtep];

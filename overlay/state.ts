@@ -4,13 +4,16 @@
  * Law: `desired`, `observe` and `diff` speak only these types, so the road from the tables to the
  * kernel is pure up to the text of the batches. Names: a *neighbour* is a permanent neigh entry on
  * vxlan0 (IP → MAC, answered by the ARP proxy), a *forward* is a permanent `self` FDB entry of
- * vxlan0 (MAC → VTEP), a *steer* is a static FDB entry of br0 (MAC → the port vxlan0).
+ * vxlan0 (MAC → VTEP), a *steer* is a static FDB entry of br0 (MAC → the port vxlan0), a *copy* is
+ * one of several `self` FDB entries of vxlan0 for a MAC that many listen to (group MAC → VTEP).
  */
 import type { LocalEndpoint } from "./model.ts";
 
 /** Device names inside an overlay namespace; the same in every one. */
 export const BRIDGE = "br0";
 export const VXLAN = "vxlan0";
+/** Way out of the namespace for what is sent without a tunnel: see direct/. */
+export const DIRECT = "gw0";
 
 /** What a network's namespace on this host should hold. */
 export interface DesiredNetwork {
@@ -31,14 +34,23 @@ export interface DesiredNetwork {
   readonly localIps: ReadonlySet<string>;
   readonly localMacs: ReadonlySet<string>;
   readonly remote: RemoteEntries;
+  readonly copies: Copies;
 }
+
+/**
+ * MAC of a group, or the broadcast MAC → the VTEPs that get a copy of each frame for it.
+ * BOUNDED: LIMITS.groupCopiesMax of a network.
+ */
+export type Copies = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** The three tables for remote endpoints. BOUNDED: rows of all peers of the mesh. */
 export interface RemoteEntries {
   /** IP → MAC. */
   readonly neighbours: ReadonlyMap<string, string>;
-  /** MAC → VTEP. Each of these MACs is also steered to vxlan0. */
+  /** MAC → VTEP. Each of these MACs is also steered to vxlan0, or to gw0. */
   readonly forwards: ReadonlyMap<string, string>;
+  /** Those of them that are steered to gw0. */
+  readonly direct: ReadonlySet<string>;
 }
 
 export interface ObservedLink {
@@ -53,8 +65,12 @@ export interface ObservedLink {
   readonly cidrs: readonly string[];
   /** Spanning tree of a bridge. */
   readonly stp: boolean;
+  /** A bridge that snoops IGMP and asks for memberships itself; undefined: nothing is told. */
+  readonly snoops: boolean | undefined;
   /** Learning of a bridge port. */
   readonly portLearning: boolean;
+  /** Whether a bridge port gets the frames of all groups; undefined: nothing is told. */
+  readonly portAllGroups: boolean | undefined;
   readonly vxlan: ObservedVxlan | undefined;
 }
 
@@ -88,9 +104,9 @@ export interface ObservedNetwork {
   readonly neighbours: ReadonlyMap<string, string>;
   /** Unicast forwards by MAC. */
   readonly forwards: ReadonlyMap<string, ObservedForward>;
-  /** Forwards of the zero and of multicast MACs: several a MAC are possible. */
-  readonly floods: readonly ObservedForward[];
-  /** MAC → `static` or how else br0 came to know that it is behind vxlan0. */
+  /** Forwards of the zero and of group MACs, by `floodKey`: several a MAC are possible. */
+  readonly floods: ReadonlyMap<string, ObservedForward>;
+  /** MAC → `static` or how else br0 came to know that it is behind vxlan0; `direct`: behind gw0. */
   readonly steers: ReadonlyMap<string, string>;
 }
 
@@ -125,11 +141,26 @@ export type Step =
     }
   | { readonly kind: "neigh-del"; readonly netns: string; readonly ip: string }
   | ForwardStep
-  | { readonly kind: "steer-put"; readonly netns: string; readonly mac: string }
-  | { readonly kind: "steer-del"; readonly netns: string; readonly mac: string };
+  | CopyStep
+  | SteerStep;
+
+interface SteerStep {
+  readonly kind: "steer-put" | "steer-del";
+  readonly netns: string;
+  readonly mac: string;
+  /** To gw0 instead of vxlan0. */
+  readonly direct?: true;
+}
 
 interface ForwardStep {
   readonly kind: "forward-put" | "forward-del";
+  readonly netns: string;
+  readonly mac: string;
+  readonly vtep: string;
+}
+
+interface CopyStep {
+  readonly kind: "copy-put" | "copy-del";
   readonly netns: string;
   readonly mac: string;
   readonly vtep: string;
@@ -169,6 +200,16 @@ export interface Scope {
   readonly netns: string;
 }
 
+/** Zero MAC (default destinations) or group bit set: several destinations are possible. */
+export function isFlood(mac: string): boolean {
+  return mac === "00:00:00:00:00:00" || /^[0-9a-f][13579bdf]/.test(mac);
+}
+
+/** What one destination of a MAC with several is known by. */
+export function floodKey(mac: string, vtep: string): string {
+  return `${mac} ${vtep}`;
+}
+
 /** An observation of a namespace that is not there, or has nothing in it. */
 export function emptyObservation(
   netns: string,
@@ -181,7 +222,7 @@ export function emptyObservation(
     links: new Map(),
     neighbours: new Map(),
     forwards: new Map(),
-    floods: [],
+    floods: new Map(),
     steers: new Map(),
   };
 }

@@ -6,7 +6,7 @@
  */
 import { canonicalIp, isIp, macOf } from "./address.ts";
 import { remoteEntries } from "./desired.ts";
-import { diffRemote, type EntryTables, type Touched } from "./diff-remote.ts";
+import { by, diffRemote, type EntryTables, type Touched } from "./diff-remote.ts";
 import { type LocalEndpoint, type Network, netnsName, type RemoteEndpoint } from "./model.ts";
 import type { ReconcileInput } from "./pass.ts";
 import type { Step } from "./state.ts";
@@ -46,7 +46,10 @@ export function evictionSteps(
   const vtep = tables?.forwards.get(mac)?.vtep;
   if (tables?.neighbours.has(ip)) steps.push({ kind: "neigh-del", netns, ip });
   if (vtep !== undefined) steps.push({ kind: "forward-del", netns, mac, vtep });
-  if (tables?.steers.has(mac)) steps.push({ kind: "steer-del", netns, mac });
+  const steer = tables?.steers.get(mac);
+  if (steer !== undefined) {
+    steps.push({ kind: "steer-del", netns, mac, ...by(steer === "direct") });
+  }
   return steps;
 }
 

@@ -16,9 +16,9 @@ for tier in $tiers; do
       node --import tsx --test --test-reporter=spec test/*.test.ts \
         $(find test/unit test/contract test/sim test/fuzz -name '*.test.ts' | sort) || status=1 ;;
     kernel | docker)
-      # One file at a time: they make devices, engines and load of their own.
+      # Two files at a time: each has hosts of its own, and most of its time is waiting.
       # shellcheck disable=SC2046
-      node --import tsx --test --test-concurrency=1 --test-reporter=spec \
+      node --import tsx --test --test-concurrency=2 --test-reporter=spec \
         $(find "test/$tier" -name '*.test.ts' | sort) || status=1 ;;
     *) echo "test/run.sh: unknown tier $tier (static unit kernel docker)" >&2; exit 2 ;;
   esac

@@ -1,6 +1,6 @@
 /** `tsweave reset`: leave, and remove everything of tsweave from this host. */
 import { resolve } from "node:path";
-import { asTsweaveError, EXIT } from "../../mesh/index.ts";
+import { asTsweaveError, EXIT, TsweaveError } from "../../mesh/index.ts";
 import type { Command, CommandInput } from "../command.ts";
 import type { ControlClient } from "../control/client.ts";
 import { clientFor, RUN_DIR_OPTION } from "./client-options.ts";
@@ -14,6 +14,7 @@ export const reset: Command = {
   options: [
     YES_OPTION,
     { name: "force", summary: "also with running containers, or when no peer can be reached" },
+    { name: "keep-state", summary: "without leaving: keep the state and Docker's networks" },
     {
       name: "state-dir",
       value: "DIR",
@@ -26,9 +27,12 @@ export const reset: Command = {
     "Leaves the mesh as 'tsweave leave' does, removes the tsweave networks from Docker, ends the",
     "daemon, and removes its state, its namespaces and its devices. Without a running daemon only",
     "the latter; the mesh then still counts this host until 'tsweave rmpeer' on another one.",
+    "With --keep-state the daemon ends and only namespaces and devices that no container uses go:",
+    "the next launch is the same member again. Removing the Debian package does this.",
   ],
-  examples: ["tsweave reset", "tsweave reset --yes --force"],
+  examples: ["tsweave reset", "tsweave reset --yes --force", "tsweave reset --keep-state"],
   run: async (input) => {
+    if (input.options["keep-state"] === true) return await clearKernel(input);
     await consent(input, "This removes all state of tsweave from this host.");
     const client = clientFor(input);
     const left = await leaveMesh(client, input);
@@ -38,6 +42,25 @@ export const reset: Command = {
     return EXIT.ok;
   },
 };
+
+/** Ends the daemon and takes what nobody uses out of the kernel; nothing is lost by that. */
+async function clearKernel(input: CommandInput): Promise<number> {
+  if (input.options.force === true) {
+    throw new TsweaveError("USAGE", "--force does not go with --keep-state", {
+      hint: "tsweave help reset",
+    });
+  }
+  await clientFor(input)
+    .stop()
+    .catch((error: unknown) => {
+      if (asTsweaveError(error).code !== "NOT_RUNNING") throw error;
+    });
+  const { wipeIdle } = await import("../wipe.ts");
+  const { removed, used } = await wipeIdle();
+  const still = used.length === 0 ? "" : `; still in use, so left: ${used.join(", ")}`;
+  input.write(`removed ${removed.length === 0 ? "nothing" : removed.join(", ")}${still}\n`);
+  return EXIT.ok;
+}
 
 /** What became of the membership, in words. */
 async function leaveMesh(client: ControlClient, input: CommandInput): Promise<string> {

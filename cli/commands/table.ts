@@ -118,6 +118,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./ping.ts")).ping,
   },
   {
+    name: "test",
+    summary: "have all hosts measure their ways to one another",
+    load: async () => (await import("./test.ts")).test,
+  },
+  {
     name: "explain",
     summary: "find out why a container does not reach another",
     load: async () => (await import("./explain.ts")).explain,
@@ -151,6 +156,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "completion",
     summary: "print a shell's completion script",
     load: async () => (await import("./completion.ts")).completion,
+  },
+  {
+    name: "schema",
+    summary: "print the JSON Schema of what a command prints with --json",
+    load: async () => (await import("./schema.ts")).schema,
   },
   {
     name: "version",

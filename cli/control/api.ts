@@ -16,8 +16,14 @@ import type { HostPort, MemberState, PathFault } from "../../mesh/index.ts";
 import type { LogLevel } from "../../mesh/io/log.ts";
 import type { AttachedEndpoint, AttachWish, ExposeWish } from "../../overlay/index.ts";
 import type { EventSource } from "../events/event-log.ts";
+import type { GroupsReply } from "./group-api.ts";
+import type { HostFacts, PeerAnswer } from "./host-api.ts";
 import type { FarLook, LookWish } from "./look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
+import type { PeerPath } from "./path-api.ts";
+import type { ProbeRow, ProbeWish } from "./probe-api.ts";
+
+export type { HostFacts, PeerAnswer } from "./host-api.ts";
 
 export const SCHEMA = 1;
 
@@ -28,6 +34,7 @@ export const READS = [
   "targets",
   "networks",
   "endpoints",
+  "groups",
   "ipam",
   "dns",
 ] as const;
@@ -119,6 +126,18 @@ export interface PeerRow {
   readonly incarnation: number;
   readonly rttMs: number | null;
   readonly self: boolean;
+  /** How containers' packets go there; null of this host itself. */
+  readonly path: PeerPath | null;
+}
+
+/** What the tunnels carried between this host and a peer, with their headers. */
+export interface Traffic {
+  /** Since the host counts; a firewall that is loaded anew may begin it again. */
+  readonly inBytes: number;
+  readonly outBytes: number;
+  /** Between the last two looks, some seconds apart; null before the second. */
+  readonly inBytesPerSecond: number | null;
+  readonly outBytesPerSecond: number | null;
 }
 
 /** This peer's own view of its link to one other peer. */
@@ -139,6 +158,12 @@ export interface ConnectionRow {
   readonly directSinceSeconds: number | null;
   /** Without a direct path: nothing comes back, the port is closed, only TCP passes. */
   readonly fault: PathFault | null;
+  /** Since anything of it arrived here; null before that. */
+  readonly seenSeconds: number | null;
+  /** Largest packet of a container that its tunnel takes; null where nothing passes. */
+  readonly mtuBytes: number | null;
+  /** Null where it is not counted. */
+  readonly traffic: Traffic | null;
 }
 
 export interface TargetRow {
@@ -152,6 +177,8 @@ export interface NetworkRow {
   readonly vni: number;
   readonly subnet: string;
   readonly mtu: number;
+  /** What limits it, in a few words. */
+  readonly mtuReason: string;
   readonly internal: boolean;
   /** Endpoints on all hosts. */
   readonly endpoints: number;
@@ -216,6 +243,7 @@ export interface Replies {
   readonly targets: { readonly targets: readonly TargetRow[] };
   readonly networks: { readonly networks: readonly NetworkRow[] };
   readonly endpoints: { readonly endpoints: readonly EndpointRow[] };
+  readonly groups: GroupsReply;
   readonly ipam: { readonly pools: readonly PoolRow[]; readonly roster: RosterStatus };
   readonly dns: { readonly domain: string; readonly records: readonly RecordRow[] };
 }
@@ -332,43 +360,6 @@ export interface DetachWish {
   readonly network: string | undefined;
 }
 
-/** This host as its daemon was launched, for doctor, ping and report. No secret is in it. */
-export interface HostFacts {
-  readonly config: {
-    readonly port: number;
-    readonly vxlanPort: number;
-    readonly ipallocRange: string;
-    readonly network: string;
-    readonly encrypted: boolean;
-    readonly dns: boolean;
-    readonly docker: boolean;
-    readonly stateDir: string;
-    readonly runDir: string;
-    readonly dockerSocket: string;
-    readonly pluginDir: string;
-  };
-  /** This host's first address as peers know it, and the MTU of the device that has it. */
-  readonly address: string;
-  readonly underlayMtuBytes: number;
-  readonly namespaces: readonly NamespaceRow[];
-  /** Network namespaces of containers whose lookups are answered here. */
-  readonly sandboxes: readonly { readonly key: string; readonly networks: readonly string[] }[];
-}
-
-/** What a peer answered, or why it did not: then `error` is set and the facts are null. */
-export interface PeerAnswer {
-  readonly peer: string;
-  readonly id: string;
-  /** Round trip of the question over TCP, connection included. */
-  readonly tookMs: number | null;
-  readonly version: string | null;
-  readonly vxlanPort: number | null;
-  readonly underlayMtuBytes: number | null;
-  /** How far its wall clock is ahead of this host's. */
-  readonly clockAheadMs: number | null;
-  readonly error: string | null;
-}
-
 /** What the daemon logs, and where. */
 export interface LogReply {
   /** Of all parts that have none of their own. */
@@ -392,6 +383,7 @@ export interface ControlBackend {
   readonly targets: () => readonly TargetRow[];
   readonly networks: () => readonly NetworkRow[];
   readonly endpoints: () => readonly EndpointRow[];
+  readonly groups: () => GroupsReply;
   readonly ipam: () => Replies["ipam"];
   readonly dns: () => Replies["dns"];
   /** What the zone answers; throws NOT_FOUND. */
@@ -422,7 +414,6 @@ export interface ControlBackend {
   readonly attach: (wish: AttachWish) => Promise<AttachedEndpoint>;
   /** Resolves with what was taken away; throws NOT_FOUND where there is nothing. */
   readonly detach: (wish: DetachWish) => Promise<readonly AttachedEndpoint[]>;
-  /** The host itself. */
   /** Networks of this host with the names of their namespaces. */
   readonly namespaces: () => readonly NamespaceRow[];
   /** Path of the namespace of a network, container, process or namespace; throws NOT_FOUND. */
@@ -434,6 +425,8 @@ export interface ControlBackend {
   readonly host: () => HostFacts;
   /** Asks peers: all that may be there, or those that a word names. @throws NOT_FOUND */
   readonly ask: (peer: string | undefined) => Promise<readonly PeerAnswer[]>;
+  /** Has a peer, or this one, measure its ways: a row a target. @throws PEER_UNREACHABLE */
+  readonly probe: (wish: ProbeWish) => Promise<readonly ProbeRow[]>;
   /** Has an endpoint's host look at it. @throws NOT_FOUND, PEER_UNREACHABLE */
   readonly look: (wish: LookWish) => Promise<FarLook>;
   /** @throws TsweaveError NOT_FOUND when no part has that name. */

@@ -20,6 +20,7 @@ import type {
 } from "./api.ts";
 import { isRecord } from "./error-body.ts";
 import type { LookWish } from "./look-api.ts";
+import { PROBE_TARGETS_MAX, type ProbeWish } from "./probe-api.ts";
 
 /** A host name or an address with its port. */
 const WORD_LENGTH_MAX = 260;
@@ -190,6 +191,17 @@ export function lookOf(body: unknown): LookWish {
   const isId = typeof id === "string" && /^[0-9a-f]{8,64}$/.test(id);
   if (isWord(peer) && isWord(network) && isId) return { peer, network, id };
   throw new TsweaveError("BAD_REQUEST", "a look needs a peer, a network and an endpoint's id");
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function probeOf(body: unknown): ProbeWish {
+  const { from, to } = recordOf(body);
+  const isId = (value: unknown): value is string =>
+    typeof value === "string" && /^[0-9a-f]{32}$/.test(value);
+  const isTargets = Array.isArray(to) && to.length > 0 && to.length <= PROBE_TARGETS_MAX;
+  if (isId(from) && isTargets && to.every(isId)) return { from, to };
+  const most = `at most ${PROBE_TARGETS_MAX}`;
+  throw new TsweaveError("BAD_REQUEST", `a probe needs a peer's id and ${most} of others`);
 }
 
 /** A name, the beginning of an id, or an address; undefined: all peers. @throws BAD_REQUEST */

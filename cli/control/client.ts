@@ -34,6 +34,7 @@ import { errorFromBody, isRecord } from "./error-body.ts";
 import { readLines } from "./event-lines.ts";
 import type { FarLook, LookWish } from "./look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
+import type { ProbeRow, ProbeWish } from "./probe-api.ts";
 
 const CALL_DEADLINE_MS = 5000;
 const STOP_DEADLINE_MS = 30_000;
@@ -43,6 +44,8 @@ const NETWORK_DEADLINE_MS = 50_000;
 const DEPARTURE_DEADLINE_MS = 60_000;
 /** An address may have to be asked of its owner, and a target waits for the one before it. */
 const ATTACH_DEADLINE_MS = 30_000;
+/** A host measures up to sixteen ways, four at a time. */
+const PROBE_DEADLINE_MS = 40_000;
 /** A reply with the endpoints of the largest mesh has some ten megabytes. */
 const REPLY_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -87,6 +90,12 @@ export class ControlClient {
   async ask(peer?: string): Promise<readonly PeerAnswer[]> {
     const reply = await this.#json("POST", "/v1/ask", peer === undefined ? {} : { peer });
     return reply.answers as readonly PeerAnswer[];
+  }
+
+  /** Has a peer measure its ways to others. @throws as `status`, PEER_UNREACHABLE, BAD_REQUEST. */
+  async probe(wish: ProbeWish): Promise<readonly ProbeRow[]> {
+    const reply = await this.#json("POST", "/v1/probe", wish, PROBE_DEADLINE_MS);
+    return reply.rows as readonly ProbeRow[];
   }
 
   /** Has an endpoint's host look at it. @throws as `status`, NOT_FOUND, PEER_UNREACHABLE. */

@@ -10,6 +10,7 @@ const READERS: { readonly [Name in Read]: (backend: ReadBackend) => Replies[Name
   targets: (backend) => ({ targets: backend.targets() }),
   networks: (backend) => ({ networks: backend.networks() }),
   endpoints: (backend) => ({ endpoints: backend.endpoints() }),
+  groups: (backend) => backend.groups(),
   ipam: (backend) => backend.ipam(),
   dns: (backend) => backend.dns(),
 };

@@ -20,6 +20,7 @@ import {
   lookupOf,
   peerOf,
   peersOf,
+  probeOf,
   readBody,
   removalOf,
   serviceOf,
@@ -142,6 +143,9 @@ const CHANGES: Readonly<
     backend.removeNetwork(networkRemovalOf(body)),
   "/v1/ask": async (backend: ControlBackend, body: unknown) => ({
     answers: await backend.ask(peerOf(body)),
+  }),
+  "/v1/probe": async (backend: ControlBackend, body: unknown) => ({
+    rows: await backend.probe(probeOf(body)),
   }),
   "/v1/look": (backend: ControlBackend, body: unknown) => backend.look(lookOf(body)),
   "/v1/log": async (backend: ControlBackend, body: unknown) =>

@@ -9,6 +9,7 @@ import { isRecord } from "../control/error-body.ts";
 import { type Finding, findings } from "./finding.ts";
 import type { Host } from "./host.ts";
 import { answers } from "./software.ts";
+import { swarmFindings } from "./swarm.ts";
 
 const DEADLINE_MS = 2000;
 const REPLY_BYTES_MAX = 16 * 1024 * 1024;
@@ -19,8 +20,8 @@ const SPECS = ["/etc/docker/plugins", "/usr/lib/docker/plugins"].flatMap((folder
 );
 
 export async function checkDocker(host: Host): Promise<Finding[]> {
-  const { ok, fail, warn } = findings("docker");
-  const { config } = host;
+  const { ok, fail } = findings("docker");
+  const { config, daemon } = host;
   if (!config.docker) return [ok("off (--no-docker)")];
   let about: Readonly<Record<string, unknown>>;
   let networks: unknown;
@@ -43,10 +44,8 @@ export async function checkDocker(host: Host): Promise<Finding[]> {
     const text = `Docker network ${name} (${subnet}) overlaps ${config.ipallocRange}`;
     found.push(fail(text, `docker network rm ${name}, or launch with another --ipalloc-range`));
   }
-  if (isRecord(about.Swarm) && about.Swarm.LocalNodeState === "active") {
-    const next = "nothing, as long as --vxlan-port differs from Swarm's data path port";
-    if (config.vxlanPort === 4789) found.push(warn("Swarm is active and uses UDP 4789 too", next));
-  }
+  const own = { vxlanPort: config.vxlanPort, networks: daemon?.networks ?? [] };
+  found.push(...swarmFindings(about, networks, own));
   return found;
 }
 
@@ -78,9 +77,14 @@ function versionFinding(version: string, restore: string): Finding {
   return fail(`engine ${version} is older than 20.10`, "upgrade Docker");
 }
 
+/** With a managed plugin the driver has its tag. */
+function isOwnDriver(driver: unknown): boolean {
+  return typeof driver === "string" && /^tsweave(:|$)/.test(driver);
+}
+
 function foreignSubnets(networks: unknown): { name: string; subnet: string }[] {
   return (Array.isArray(networks) ? networks : []).flatMap((network: unknown) => {
-    if (!isRecord(network) || network.Driver === "tsweave") return [];
+    if (!isRecord(network) || isOwnDriver(network.Driver)) return [];
     const ipam = isRecord(network.IPAM) ? network.IPAM.Config : undefined;
     return (Array.isArray(ipam) ? ipam : []).flatMap((row: unknown) => {
       const subnet = isRecord(row) ? row.Subnet : undefined;

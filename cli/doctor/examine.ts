@@ -6,6 +6,7 @@
 import { asTsweaveError, messageOf } from "../../mesh/index.ts";
 import type { LaunchConfig } from "../config.ts";
 import type { ControlClient } from "../control/client.ts";
+import { checkDirect } from "./direct.ts";
 import { checkDocker, checkPlugin } from "./docker.ts";
 import { type Finding, findings } from "./finding.ts";
 import type { Daemon, Host } from "./host.ts";
@@ -25,6 +26,7 @@ const CHECKS: Readonly<Record<string, (host: Host) => Finding[] | Promise<Findin
   docker: checkDocker,
   plugin: checkPlugin,
   peers: checkPeers,
+  direct: checkDirect,
   leftovers: checkLeftovers,
 };
 

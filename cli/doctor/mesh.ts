@@ -71,15 +71,17 @@ function mtuFindings({ answers, host, networks }: Daemon): Finding[] {
   for (const { name, mtu } of networks) {
     if (mtu + overhead <= own) continue;
     const text = `network ${name} has MTU ${mtu}, too much for an underlay of ${own}`;
-    found.push(fail(text, `launch with --mtu ${own - overhead} or less`));
+    found.push(fail(text, `it follows, unless --mtu is given: then ${own - overhead} or less`));
   }
+  const most = Math.max(0, ...networks.map(({ mtu }) => mtu)) + overhead;
   for (const { peer, underlayMtuBytes } of answers) {
-    if (underlayMtuBytes === null || underlayMtuBytes >= own) continue;
-    const text = `${peer}'s underlay has MTU ${underlayMtuBytes}, this host's ${own}`;
-    const next = `tsweave ping ${peer}; launch all with --mtu ${underlayMtuBytes - overhead}`;
+    if (underlayMtuBytes === null || underlayMtuBytes >= Math.min(own, most)) continue;
+    const text = `${peer}'s underlay has MTU ${underlayMtuBytes}, networks need ${most}`;
+    const next = "tsweave status networks: the MTU follows within seconds, unless --mtu is given";
     found.push(warn(text, next));
   }
-  return found.length > 0 ? found : [ok(`underlay ${own}, no peer has less`)];
+  const sizes = networks.map(({ name, mtu, mtuReason }) => `${name} ${mtu} (${mtuReason})`);
+  return found.length > 0 ? found : [ok([`underlay ${own}`, ...sizes.slice(0, 8)].join(", "))];
 }
 
 function clockFindings({ answers }: Daemon): Finding[] {

@@ -57,8 +57,9 @@ export function entriesStep({ entries, target, overlay }: Facts): Step | undefin
   const odd = ENTRIES.filter(({ key }) => entries[key].found !== entries[key].wanted);
   const [first] = odd;
   if (first === undefined) {
-    const { neighbour, forward } = entries;
-    return ok(`${target.ip} -> ${neighbour.wanted} -> ${forward.wanted}, as the tables say`);
+    const { neighbour, forward, steer } = entries;
+    const how = steer.found === "direct" ? " directly, without a tunnel" : "";
+    return ok(`${target.ip} -> ${neighbour.wanted} -> ${forward.wanted}${how}, as the tables say`);
   }
   const { key, what, missing, wrong } = first;
   const text = odd.map((one) => entryText(one.what, entries[one.key])).join("; ");

@@ -43,17 +43,20 @@ export async function lookAtEntries(
 ): Promise<EntryFacts> {
   const [neigh, fdb] = await Promise.all([
     tool(["ip", "-n", netns, "-j", "neigh", "show", "to", ip, "dev", "vxlan0"]),
-    tool(["bridge", "-n", netns, "-j", "fdb", "show", "dev", "vxlan0"]),
+    tool(["bridge", "-n", netns, "-j", "fdb", "show"]),
   ]);
-  // Without vxlan0 both fail, which the overlay step says.
+  // Without vxlan0 there are none, which the overlay step says.
   const neighbours = neigh.code === 0 ? jsonRows(neigh.out) : [];
   const rows = fdb.code === 0 ? jsonRows(fdb.out).filter((row) => row.mac === mac) : [];
   const forward = rows.find((row) => typeof row.dst === "string");
   const steer = rows.find((row) => row.master === "br0");
+  const isDirect = steer?.ifname === "gw0" && steer.state === "static";
   return {
     neighbour: { wanted: mac, found: textOf(neighbours[0]?.lladdr) },
     forward: { wanted: vtep, found: textOf(forward?.dst) },
-    steer: { wanted: "static", found: textOf(steer?.state) },
+    steer: isDirect
+      ? { wanted: "direct", found: "direct" }
+      : { wanted: "static", found: textOf(steer?.state) },
   };
 }
 

@@ -32,6 +32,21 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
+
+/** `0B`, `999B`, `1.2kB`, `38MB`: in powers of ten, three digits at most. */
+export function bytes(value: number): string {
+  let rest = Math.max(0, value);
+  let unit = 0;
+  // 999.5 would be written as 1000.
+  while (rest >= 999.5 && unit < BYTE_UNITS.length - 1) {
+    rest /= 1000;
+    unit += 1;
+  }
+  const text = unit === 0 || rest >= 9.95 ? String(Math.round(rest)) : rest.toFixed(1);
+  return `${text}${BYTE_UNITS[unit]}`;
+}
+
 /** A share of a whole in percent, `<1 %` rather than 0 for a little. */
 export function percent(part: number, whole: number): string {
   if (whole <= 0 || part <= 0) return "0 %";

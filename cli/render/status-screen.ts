@@ -1,12 +1,13 @@
 /** The first screen of `status`: one line a part, one line a peer, one line a problem. */
 import type { ConnectionRow, HealthProblem, PeerRow, Status } from "../control/api.ts";
-import { count, duration, milliseconds, percent } from "./human.ts";
+import { bytes, count, duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style } from "./style.ts";
 import { type Cell, table } from "./table.ts";
 import { toned } from "./tables.ts";
 
 /** Peers shown before the rest is left to `status peers`. */
 const PEERS_SHOWN_MAX = 40;
+const TITLES = ["PEER", "ADDRESS", "STATE", "RTT", "PATH", "MTU", "IN", "OUT", "SEEN"];
 
 /** The whole screen, each line ended by a newline. */
 export function statusScreen(
@@ -97,12 +98,14 @@ function peerTable(
       toned(peer.state),
       milliseconds(peer.rttMs),
       pathCell(link),
-      link === undefined ? "" : duration(link.sinceSeconds),
+      String(link?.mtuBytes ?? ""),
+      ...trafficCells(link),
+      seenCell(link),
     ];
   });
   const more = peers.length - rows.length;
   const rest = more > 0 ? `and ${more} more, see 'tsweave status peers'\n` : "";
-  return table(["PEER", "ADDRESS", "STATE", "RTT", "PATH", "SINCE"], rows, style) + rest;
+  return table(TITLES, rows, style) + rest;
 }
 
 /** Whether the peer answers this host itself, and why not. */
@@ -110,6 +113,17 @@ function pathCell(link: ConnectionRow | undefined): Cell {
   if (link === undefined || link.direct === null) return { text: "" };
   if (link.direct) return { text: "direct", tone: "good" };
   return { text: `via others (${link.fault ?? "silent"})`, tone: "bad" };
+}
+
+function trafficCells(link: ConnectionRow | undefined): [string, string] {
+  const traffic = link?.traffic ?? null;
+  return traffic === null ? ["", ""] : [bytes(traffic.inBytes), bytes(traffic.outBytes)];
+}
+
+/** How long ago something of it arrived. */
+function seenCell(link: ConnectionRow | undefined): string {
+  const seconds = link?.seenSeconds ?? null;
+  return seconds === null ? "" : duration(seconds);
 }
 
 function healthLines(problems: readonly HealthProblem[], style: Style): string {

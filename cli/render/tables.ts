@@ -1,6 +1,6 @@
 /** The tables below `status` as people read them: one pure function for each JSON reply. */
-import type { ConnectionRow, KeysReply, LogReply, Read, Replies } from "../control/api.ts";
-import { duration, milliseconds, percent } from "./human.ts";
+import type { ConnectionRow, KeysReply, LogReply, PeerRow, Read, Replies } from "../control/api.ts";
+import { bytes, count, duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style, type Tone } from "./style.ts";
 import { type Cell, table } from "./table.ts";
 
@@ -23,7 +23,7 @@ const RENDERERS: {
 } = {
   peers: ({ peers }, style) =>
     table(
-      ["PEER", "ID", "ADDRESS", "STATE", "INCARNATION", "RTT"],
+      ["PEER", "ID", "ADDRESS", "STATE", "INCARNATION", "RTT", "DATA PATH"],
       peers.map((peer) => [
         peer.self ? `${peer.name} (self)` : peer.name,
         peer.id.slice(0, 8),
@@ -31,19 +31,26 @@ const RENDERERS: {
         toned(peer.state),
         String(peer.incarnation),
         milliseconds(peer.rttMs),
+        pathCell(peer),
       ]),
       style,
     ),
   connections: ({ connections }, style) =>
     table(
-      ["PEER", "ADDRESS", "STATE", "RTT", "SINCE", "DIRECT", "OTHER ADDRESSES"],
+      [
+        ...["PEER", "ADDRESS", "STATE", "RTT", "SINCE", "SEEN", "DIRECT", "MTU"],
+        ...["IN", "OUT", "IN/S", "OUT/S", "OTHER ADDRESSES"],
+      ],
       connections.map((connection) => [
         connection.peer,
         connection.address,
         toned(connection.state),
         milliseconds(connection.rttMs),
         duration(connection.sinceSeconds),
+        connection.seenSeconds === null ? "" : duration(connection.seenSeconds),
         directCell(connection),
+        String(connection.mtuBytes ?? ""),
+        ...trafficCells(connection),
         connection.addresses.filter((other) => other !== connection.address).join(","),
       ]),
       style,
@@ -56,12 +63,16 @@ const RENDERERS: {
     ),
   networks: ({ networks }, style) =>
     table(
-      ["NETWORK", "SUBNET", "VNI", "MTU", "INTERNAL", "ENDPOINTS", "PRESENT ON", "CONFLICTS"],
+      [
+        ...["NETWORK", "SUBNET", "VNI", "MTU", "MTU IS", "INTERNAL", "ENDPOINTS"],
+        ...["PRESENT ON", "CONFLICTS"],
+      ],
       networks.map((network) => [
         network.name,
         network.subnet,
         String(network.vni),
         String(network.mtu),
+        network.mtuReason,
         network.internal ? "yes" : "no",
         String(network.endpoints),
         network.present.join(","),
@@ -84,6 +95,16 @@ const RENDERERS: {
       ]),
       style,
     ),
+  groups: ({ groups, notTold }, style) => {
+    const rows = groups.map(({ network, group, containers, peers }) => [
+      network,
+      group,
+      containers.join(","),
+      peers.join(","),
+    ]);
+    const more = notTold === 0 ? "" : `\n${notTold} joined here stay on this host: too many\n`;
+    return table(["NETWORK", "GROUP", "MEMBERS HERE", "PEERS WITH MEMBERS"], rows, style) + more;
+  },
   ipam: (reply, style) => ipamTable(reply, style),
   dns: ({ domain, records }, style) =>
     `domain ${domain}\n\n${table(
@@ -131,6 +152,24 @@ export function toned(state: string): Cell {
   return tone === undefined ? { text: state } : { text: state, tone };
 }
 
+/** In, out, and both a second; empty where not counted. */
+function trafficCells({ traffic }: ConnectionRow): string[] {
+  const values = [
+    ...[traffic?.inBytes, traffic?.outBytes],
+    ...[traffic?.inBytesPerSecond, traffic?.outBytesPerSecond],
+  ];
+  return values.map((value) => (value === undefined || value === null ? "" : bytes(value)));
+}
+
+/** `direct`, `vxlan`, or `vxlan: ` and why not directly, where that was wanted. */
+function pathCell({ path }: PeerRow): string {
+  if (path === null) return "";
+  const { kind, networks } = path;
+  const tried = networks.find(({ direct, sinceSeconds }) => !direct && sinceSeconds !== null);
+  const reason = (tried ?? networks.find(({ direct }) => !direct))?.why ?? null;
+  return kind === "direct" || reason === null ? kind : `${kind}: ${reason}`;
+}
+
 /** `yes`, `no, silent 2m 5s`, or nothing while it is not known. */
 function directCell({ direct, fault, directSinceSeconds }: ConnectionRow): Cell {
   if (direct === null) return { text: "" };
@@ -167,9 +206,10 @@ function ipamTable({ pools, roster }: Replies["ipam"], style: Style): string {
 
 /** Who decides on members, and what is not finished. */
 function rosterText({ number, members, waits }: Replies["ipam"]["roster"], style: Style): string {
-  if (number === null) return "no roster yet\n";
   const electors = members.filter(({ elector }) => elector).map(({ name }) => name);
-  const head = `roster ${number}: ${members.length} members, decided by ${electors.join(", ")}\n`;
+  const size = count(members.length, "member");
+  const decided = `roster ${number}: ${size}, decided by ${electors.join(", ")}\n`;
+  const head = number === null ? "no roster yet\n" : decided;
   if (waits.length === 0) return head;
   const rows = waits.map(({ what, about, waitingFor, ageMs, text }) => [
     { text: what, tone: "doubtful" as const },

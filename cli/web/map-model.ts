@@ -74,11 +74,17 @@ function hostRows(facts: MapFacts): MapHost[] {
       addresses: link?.addresses ?? [address],
       state,
       self,
-      rttMs: rttMs === null ? null : Number(rttMs.toPrecision(2)),
+      rttMs: rounded(rttMs),
       direct: link?.direct ?? null,
       fault: link?.fault ?? null,
+      inBytesPerSecond: rounded(link?.traffic?.inBytesPerSecond ?? null),
+      outBytesPerSecond: rounded(link?.traffic?.outBytesPerSecond ?? null),
     };
   });
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(2));
 }
 
 /** The key of an endpoint's host: rows name their peer, and two peers may have one name. */
@@ -121,7 +127,8 @@ function untoldHosts(
       state: "dead",
       self: false,
     } as const;
-    untold.set(host, { ...row, rttMs: null, direct: null, fault: null });
+    const unknown = { inBytesPerSecond: null, outBytesPerSecond: null };
+    untold.set(host, { ...row, rttMs: null, direct: null, fault: null, ...unknown });
   });
   return [...untold.values()];
 }

@@ -57,6 +57,18 @@ function meshFamilies(facts: Facts, { mesh }: Status): Family[] {
       "1 when the peer answers this host itself, 0 when only others reach it.",
       known(links.map(({ peer, direct }) => [peer, direct === null ? null : Number(direct)])),
     ),
+    counter(
+      "tsweave_peer_bytes_total",
+      "Bytes of the tunnels between this host and the peer, headers included.",
+      links.flatMap(({ peer, traffic }) =>
+        traffic === null
+          ? []
+          : [
+              { labels: { peer, direction: "in" }, value: traffic.inBytes },
+              { labels: { peer, direction: "out" }, value: traffic.outBytes },
+            ],
+      ),
+    ),
     gauge(
       "tsweave_peer_rtt_seconds",
       "Smoothed round trip to the peer.",

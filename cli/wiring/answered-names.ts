@@ -2,20 +2,33 @@
  * Which names may be answered now, told to dns change by change: a row, a peer's verdict or a
  * network that changes costs the rows that it concerns.
  *
- * Law: presence decides. A dead peer's names are left out at once, those of one that does not
- * answer just now are doubtful; own rows always count.
+ * Law: presence decides. A dead host's names are left out at once, those of one that does not
+ * answer just now are doubtful; own rows always count. Where only the daemon is down (it said so,
+ * or its host refuses the connection) containers run on: their names are doubtful for as long as an
+ * upgrade or a restart takes, and then left out.
  */
 import type { DnsService, NameRecord } from "../../dns/index.ts";
-import type { Member, PeerId, TypedChange, TypedRow } from "../../mesh/index.ts";
+import {
+  type Cancel,
+  type Clock,
+  type Member,
+  type PeerId,
+  TIMES,
+  type TypedChange,
+  type TypedRow,
+} from "../../mesh/index.ts";
 import type { NamesRow, NetworkRow } from "../../overlay/index.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
 interface AnsweredPorts {
   readonly rows: SharedRows;
   readonly dns: Pick<DnsService, "changeRecords">;
-  readonly members: () => readonly Member[];
+  readonly members: () => readonly Judged[];
+  readonly clock: Clock;
 }
 
+/** What of a member names depend on. */
+type Judged = Pick<Member, "id" | "state" | "sinceMs" | "evidence">;
 type Verdict = "answered" | "doubtful" | "gone";
 type RowId = Pick<TypedRow<NamesRow>, "origin" | "key">;
 
@@ -31,6 +44,8 @@ export class AnsweredNames {
   readonly #self: PeerId;
   /** BOUNDED: peersMax; those with rows. */
   readonly #peers = new Map<PeerId, PeerNames>();
+  /** Ends of restarts that last too long. BOUNDED: one for a peer in #peers at most. */
+  readonly #ends = new Map<PeerId, Cancel>();
 
   /** Tells dns what the tables already hold, and from now on what becomes of it. */
   constructor(ports: AnsweredPorts, self: PeerId) {
@@ -45,13 +60,19 @@ export class AnsweredNames {
   }
 
   /** To be called with what membership has new of a peer. */
-  peerChanged(member: Pick<Member, "id" | "state">): void {
+  peerChanged(member: Judged): void {
     const known = this.#peers.get(member.id);
     if (known === undefined) return;
-    const verdict = this.#verdictOn(member);
+    const verdict = this.#judge(member);
     if (verdict === known.verdict) return;
     known.verdict = verdict;
     this.#tell(idsOf(member.id, known));
+  }
+
+  /** Nothing is told any more but by further changes. */
+  close(): void {
+    for (const cancel of this.#ends.values()) cancel();
+    this.#ends.clear();
   }
 
   #take(changes: readonly TypedChange<NamesRow>[]): void {
@@ -82,10 +103,16 @@ export class AnsweredNames {
     const known = this.#peers.get(origin);
     if (row === undefined) {
       known?.rows.delete(key);
-      if (known?.rows.size === 0) this.#peers.delete(origin);
+      if (known?.rows.size === 0) this.#forget(origin);
     } else if (known === undefined) {
       this.#peers.set(origin, { verdict: undefined, rows: new Map([[key, row]]) });
     } else known.rows.set(key, row);
+  }
+
+  #forget(peer: PeerId): void {
+    this.#peers.delete(peer);
+    this.#ends.get(peer)?.();
+    this.#ends.delete(peer);
   }
 
   /** Peers whose first rows have come; of one that nobody has met no name is answered. */
@@ -95,7 +122,7 @@ export class AnsweredNames {
     const members = new Map(this.#ports.members().map((member) => [member.id, member]));
     for (const id of fresh) {
       const known = this.#peers.get(id);
-      const verdict = this.#verdictOn(members.get(id) ?? { id, state: "dead" });
+      const verdict = this.#judge(members.get(id) ?? unmet(id));
       if (known !== undefined) known.verdict = verdict;
     }
   }
@@ -123,10 +150,29 @@ export class AnsweredNames {
     return { network, names, ip, peer, endpointId, ports, isDoubtful };
   }
 
-  #verdictOn({ id, state }: Pick<Member, "id" | "state">): Verdict {
+  /** The verdict on a peer; one that holds only for a while is looked at again. */
+  #judge(member: Judged): Verdict {
+    const { id, state } = member;
+    const { clock, members } = this.#ports;
+    this.#ends.get(id)?.();
+    this.#ends.delete(id);
     if (state === "alive" || id === this.#self) return "answered";
-    return state === "suspect" ? "doubtful" : "gone";
+    if (state === "suspect") return "doubtful";
+    const leftMs = isRestart(member) ? member.sinceMs + TIMES.restartGraceMs - clock.nowMs() : 0;
+    if (leftMs <= 0) return "gone";
+    const again = (): void => this.peerChanged(members().find((one) => one.id === id) ?? unmet(id));
+    this.#ends.set(id, clock.timer("names of a restart", leftMs, again));
+    return "doubtful";
   }
+}
+
+/** The daemon is down, its host is not. */
+function isRestart({ state, evidence }: Judged): boolean {
+  return state === "left" || (state === "dead" && evidence === "refused");
+}
+
+function unmet(id: PeerId): Judged {
+  return { id, state: "dead", sinceMs: 0 };
 }
 
 /** The rows of a peer, or those of them on one network. */

@@ -7,6 +7,7 @@ import {
   type AddressBook,
   Attach,
   createNamespaces,
+  type DirectPaths,
   type Ledger,
   type NetworkPlan,
   type Publisher,
@@ -21,6 +22,7 @@ import type { SharedRows } from "./shared-rows.ts";
 export interface Sides {
   readonly docker?: DockerSide;
   readonly attach?: Attach;
+  readonly direct?: DirectPaths;
 }
 
 /** What Docker's driver and attachments share. */

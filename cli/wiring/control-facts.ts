@@ -12,7 +12,9 @@ import {
   type AttachedEndpoint,
   type AttachWish,
   type CharterBook,
+  type DirectPaths,
   type ExposeWish,
+  type GroupWatch,
   netnsName,
   type Reconciler,
 } from "../../overlay/index.ts";
@@ -46,6 +48,8 @@ import type {
 } from "../control/api.ts";
 import type { FarLook, LookWish } from "../control/look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "../control/network-api.ts";
+import type { ProbeRow, ProbeWish } from "../control/probe-api.ts";
+import type { ProbePorts } from "../doctor/probe-peers.ts";
 import type { EventSource } from "../events/event-log.ts";
 import { formatHostPort } from "../peer-address.ts";
 import { VERSION } from "../version.ts";
@@ -55,8 +59,10 @@ import { leaveMesh, removePeers } from "./departures.ts";
 import type { DockerSide } from "./docker.ts";
 import { askEndpoint } from "./endpoint-look.ts";
 import { endpointRows, suspectRows } from "./endpoint-rows.ts";
+import { groupProblems, groupRows } from "./groups.ts";
 import { askPeers, changeLevel, hostFacts, logReply } from "./host-facts.ts";
 import type { OpenMesh } from "./mesh.ts";
+import { askProbes } from "./mesh-probe.ts";
 import {
   createNetwork,
   type NetworksOptions,
@@ -64,9 +70,13 @@ import {
   networkRows,
   removeNetwork,
 } from "./networks.ts";
+import { askPeer } from "./peer-facts.ts";
+import { peerPaths } from "./peer-paths.ts";
 import { problemsOf } from "./problems.ts";
 import { addService, removeService } from "./services.ts";
 import type { SharedRows } from "./shared-rows.ts";
+import type { TrafficWatch } from "./traffic.ts";
+import type { Underlay } from "./underlay.ts";
 
 export interface FactsPorts {
   readonly mesh: OpenMesh;
@@ -74,23 +84,29 @@ export interface FactsPorts {
   readonly charters: CharterBook;
   readonly alloc: IpAlloc;
   readonly reconciler: Reconciler;
+  readonly groups: GroupWatch;
+  readonly underlay: Underlay;
+  readonly underlayProblems: () => HealthProblem[];
   readonly dns: DnsService;
   readonly outside: OutsideServices;
   readonly clock: Clock;
   readonly docker: DockerSide | undefined;
   readonly attach: Attach;
+  /** Undefined without --direct. */
+  readonly direct: Pick<DirectPaths, "paths"> | undefined;
   readonly events: EventSource;
+  readonly traffic: Pick<TrafficWatch, "of">;
+  /** Largest packet of a container that a peer's tunnel takes. */
+  readonly mtuTo: (member: Member) => number | null;
   /** `file` is null where the log is no file. */
   readonly logging: { readonly levels: LogLevels; readonly file: string | null };
 }
 
 export interface FactsOptions {
   readonly config: LaunchConfig;
-  readonly advertise: HostPort;
   /** Peers named at launch, literal addresses. */
   readonly peers: readonly HostPort[];
   readonly stop: () => void;
-  readonly underlayMtuBytes: number;
 }
 
 const CONNECTION_STATES = {
@@ -115,7 +131,7 @@ export class ControlFacts implements ControlBackend {
 
   readonly status = (): Status => {
     const { mesh, clock } = this.#ports;
-    const { config, advertise } = this.#options;
+    const { config } = this.#options;
     const problems = this.#problems();
     return {
       version: VERSION,
@@ -124,7 +140,7 @@ export class ControlFacts implements ControlBackend {
         id: mesh.self,
         name: config.name,
         incarnation: mesh.incarnation,
-        advertise: formatHostPort(advertise),
+        advertise: formatHostPort(mesh.address()),
       },
       uptimeSeconds: Math.floor((clock.nowMs() - this.#startedMs) / 1000),
       health: { ok: problems.length === 0, problems },
@@ -137,18 +153,16 @@ export class ControlFacts implements ControlBackend {
     };
   };
 
-  readonly peers = (): readonly PeerRow[] =>
-    this.#members()
+  readonly peers = (): readonly PeerRow[] => {
+    const pathOf = peerPaths(this.#ports.direct, this.#ports.clock);
+    return this.#members()
       .toSorted(selfThenName)
-      .map(({ id, name, advertise, state, incarnation, rttMs, self }) => ({
-        id,
-        name,
-        address: formatHostPort(advertise),
-        state,
-        incarnation,
-        rttMs,
-        self,
-      }));
+      .map((member) => {
+        const { id, name, advertise, state, incarnation, rttMs, self } = member;
+        const address = formatHostPort(advertise);
+        return { id, name, address, state, incarnation, rttMs, self, path: pathOf(member) };
+      });
+  };
 
   readonly connections = (): readonly ConnectionRow[] =>
     this.#members()
@@ -165,6 +179,9 @@ export class ControlFacts implements ControlBackend {
         directSinceSeconds:
           member.path === undefined ? null : this.#ageSeconds(member.path.sinceMs),
         fault: member.path?.why ?? null,
+        seenSeconds: member.seenMs === undefined ? null : this.#ageSeconds(member.seenMs),
+        mtuBytes: this.#ports.mtuTo(member),
+        traffic: this.#ports.traffic.of(member),
       }));
 
   readonly targets = (): readonly TargetRow[] =>
@@ -177,6 +194,8 @@ export class ControlFacts implements ControlBackend {
   readonly networks = (): readonly NetworkRow[] => networkRows(this.#ports, this.#options.config);
 
   readonly endpoints = (): readonly EndpointRow[] => endpointRows(this.#ports);
+
+  readonly groups = (): Replies["groups"] => groupRows(this.#ports);
 
   readonly ipam = (): Replies["ipam"] => {
     const { alloc } = this.#ports;
@@ -282,6 +301,9 @@ export class ControlFacts implements ControlBackend {
   readonly ask = async (word: string | undefined): Promise<readonly PeerAnswer[]> =>
     await askPeers(this.#ports, word);
 
+  readonly probe = async (wish: ProbeWish): Promise<readonly ProbeRow[]> =>
+    await askProbes(this.#ports.mesh.node.rpc, this.probePorts(), wish);
+
   readonly look = async (wish: LookWish): Promise<FarLook> =>
     await askEndpoint(this.#ports.mesh.node.rpc, wish);
 
@@ -293,9 +315,17 @@ export class ControlFacts implements ControlBackend {
 
   readonly stop = (): void => this.#options.stop();
 
+  /** What this host measures with when it, or another one, is asked to. */
+  probePorts(): ProbePorts {
+    const { mesh, clock } = this.#ports;
+    const members = (): readonly Member[] => this.#members();
+    const ask = (peer: string) => askPeer({ rpc: mesh.node.rpc, clock, members }, peer);
+    return { facts: this, ask };
+  }
+
   #networkOptions(): NetworksOptions {
-    const { config, advertise } = this.#options;
-    return { ...config, underlay: isIPv6(advertise.host) ? 6 : 4 };
+    const { host } = this.#ports.mesh.address();
+    return { ...this.#options.config, underlay: isIPv6(host) ? 6 : 4 };
   }
 
   #ageSeconds(sinceMs: number): number {
@@ -319,7 +349,8 @@ export class ControlFacts implements ControlBackend {
       members: this.#members(),
       ports: { gossip: this.#options.config.port, vxlan: this.#options.config.vxlanPort },
       addresses,
-      networks: networkProblems(this.#ports),
+      networks: [...networkProblems(this.#ports), ...groupProblems(this.#ports)],
+      underlay: this.#ports.underlayProblems(),
       kernel: reconciler.status(),
       dns: dns.status(),
       docker: docker?.docker.status(),

@@ -20,12 +20,14 @@ import {
   type Publisher,
   type SandboxDns,
   servePlugin,
+  underPluginName,
 } from "../../overlay/index.ts";
 import type { Stops } from "./stops.ts";
 
 export interface DockerSideOptions {
   readonly dockerSocket: string;
   readonly pluginDir: string;
+  readonly pluginName: string;
   readonly network: string;
   readonly subnet: string;
 }
@@ -71,7 +73,10 @@ export async function openDocker(
 ): Promise<DockerSide> {
   const { clock, stops } = ports;
   const log = ports.log.child({ part: "docker" });
-  const engine = createEngine(options.dockerSocket, clock, log);
+  const engine = underPluginName(
+    createEngine(options.dockerSocket, clock, log),
+    options.pluginName,
+  );
   const { users } = ports;
   const maker: NetworkMaker = new NetworkMaker(
     {
@@ -81,6 +86,8 @@ export async function openDocker(
       log,
       usersHere: (id) => docker.usersOf(id, users.here),
       usersElsewhere: users.elsewhere,
+      isHeld: (name, subnet) =>
+        docker.networks().some((held) => held.name === name && held.subnet === subnet),
       replan: () => docker.replan(),
     },
     { driver: "tsweave", defaultName: options.network },

@@ -4,11 +4,13 @@ import type { IpAlloc } from "../../ipalloc/index.ts";
 import type { CharterBook, Reconciler } from "../../overlay/index.ts";
 import { AnsweredNames } from "./answered-names.ts";
 import type { Sides } from "./attach.ts";
+import type { Base } from "./base.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
 /** Connects the parts and brings dns up to what the tables already hold. */
 export function follow(
+  { clock, stops }: Pick<Base, "clock" | "stops">,
   { node, presence, self }: OpenMesh,
   rows: SharedRows,
   alloc: IpAlloc,
@@ -16,7 +18,8 @@ export function follow(
   dns: DnsService,
 ): void {
   const members = () => node.membership.members();
-  const names = new AnsweredNames({ rows, dns, members }, self);
+  const names = new AnsweredNames({ rows, dns, members, clock }, self);
+  stops.add("answered names", () => names.close());
   const subnets = (): void =>
     dns.setSubnets(
       rows.networkList().map(({ name, row }) => ({ network: name, cidr: row.subnet })),
@@ -25,6 +28,7 @@ export function follow(
     const touched = changes.flatMap(({ before, after }) => [before, after]);
     void reconciler.applyRemote(touched.flatMap((typed) => (typed ? [typed.row] : [])));
   });
+  rows.groups.onChange(() => void reconciler.applyGroups());
   rows.networks.onChange(() => {
     subnets();
     reconciler.request("networks of the mesh");

@@ -6,8 +6,8 @@ import { askPeer, membersNamed } from "./peer-facts.ts";
 
 /** This host as it was launched; no secret is in it. */
 export function hostFacts(
-  { mesh, dns: service }: Pick<FactsPorts, "mesh" | "dns">,
-  { config, advertise, underlayMtuBytes }: FactsOptions,
+  { mesh, dns: service, underlay }: Pick<FactsPorts, "mesh" | "dns" | "underlay">,
+  { config }: FactsOptions,
   namespaces: readonly NamespaceRow[],
 ): HostFacts {
   const { port, vxlanPort, ipallocRange, network, dns, docker } = config;
@@ -16,8 +16,8 @@ export function hostFacts(
   const dirs = { stateDir, runDir, dockerSocket, pluginDir };
   return {
     config: { port, vxlanPort, ipallocRange, network, encrypted, dns, docker, ...dirs },
-    address: advertise.host,
-    underlayMtuBytes,
+    address: mesh.address().host,
+    underlayMtuBytes: underlay.own.underlayMtuBytes,
     namespaces,
     sandboxes: service.status().sandboxes.map(({ key, networks }) => ({ key, networks })),
   };

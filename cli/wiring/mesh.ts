@@ -14,6 +14,7 @@ import {
   Presence,
   type Random,
   type Store,
+  settleStateFormat,
 } from "../../mesh/index.ts";
 import { FileStore } from "../../mesh/io/file-store.ts";
 import { createMembershipEngine } from "../../mesh/io/membership-engine.ts";
@@ -21,6 +22,7 @@ import { lockState } from "../../mesh/io/state-lock.ts";
 import { openTcp } from "../../mesh/io/tcp.ts";
 import { openUdp } from "../../mesh/io/udp.ts";
 import type { Secret } from "../password.ts";
+import { VERSION } from "../version.ts";
 import { MeshKeys } from "./mesh-keys.ts";
 import type { Stops } from "./stops.ts";
 
@@ -48,6 +50,8 @@ export interface OpenMesh {
   readonly contacts: Contacts;
   readonly self: PeerId;
   readonly incarnation: number;
+  /** This host's address as peers are told it now. */
+  readonly address: () => HostPort;
   /** Turns a name into "this host's rows are complete": from then on others may ask. */
   readonly start: () => Promise<void>;
 }
@@ -62,6 +66,7 @@ export async function openMesh(
   const unlock = await lockState(options.stateDir);
   stops.add("state lock", unlock);
   stops.add("store", () => store.close());
+  await settleStateFormat(store, VERSION);
   const ring = await openKeyring(store, options.password?.reveal());
   const keys = new MeshKeys({ clock, random, log }, ring);
   const datagrams = await openUdp(options.bind, log);
@@ -109,7 +114,8 @@ export async function openMesh(
   };
   const [engine] = engines;
   if (engine === undefined) throw new Error("the mesh node built no membership engine");
-  return { node, engine, presence, store, keys, contacts, self: id, incarnation, start };
+  const address = () => node.membership.member(id)?.advertise ?? advertise;
+  return { node, engine, presence, store, keys, contacts, self: id, incarnation, address, start };
 }
 
 /** Peers with endpoint rows and the underlay address that their rows name. */

@@ -2,7 +2,8 @@
  * What the mesh decides for a network: its VNI and MTU.
  *
  * Law: the same name and subnet get the same VNI on every host without asking: what the tables say
- * stands, clashes settled, else the hash of both. The default network has one subnet.
+ * stands, clashes settled, else the hash of both. The default network has one subnet. No network
+ * has a larger MTU than the least that a host of the mesh offers.
  */
 import { TsweaveError } from "../../mesh/index.ts";
 import {
@@ -19,12 +20,10 @@ import type { SharedRows } from "./shared-rows.ts";
 export interface PlanOptions {
   /** Name of the network that launch makes. */
   readonly defaultNetwork: string;
-  /** MTU of the device that carries the VXLAN frames. */
-  readonly underlayMtuBytes: number;
-  /** Its IP version: the larger header of IPv6 leaves less. */
+  /** The least overlay MTU that a host of the mesh offers. */
+  readonly leastMtuBytes: () => number;
+  /** IP version of the underlay: the larger header of IPv6 leaves less. */
   readonly underlay: 4 | 6;
-  /** Overlay MTU the operator fixed with --mtu. */
-  readonly mtuBytes: number | undefined;
 }
 
 export function networkPlan(rows: () => SharedRows, options: PlanOptions): NetworkPlan {
@@ -48,10 +47,10 @@ export function networkPlan(rows: () => SharedRows, options: PlanOptions): Netwo
           { hint: `create it with --subnet ${known.subnet}, or choose another name` },
         );
       }
-      const underlay = underlayMtuBytes > 0 ? underlayMtuBytes : options.underlayMtuBytes;
-      const chosen = underlayMtuBytes > 0 ? undefined : options.mtuBytes;
-      const mtuBytes = chosen ?? overlayMtu(underlay, options.underlay);
-      return { vni: vniOf(name, subnet), mtuBytes };
+      const leastBytes = options.leastMtuBytes();
+      const asked =
+        underlayMtuBytes > 0 ? overlayMtu(underlayMtuBytes, options.underlay) : leastBytes;
+      return { vni: vniOf(name, subnet), mtuBytes: Math.min(asked, leastBytes) };
     },
   };
 }

@@ -25,6 +25,8 @@ import type { DockerSide, NetworkUsers } from "./docker.ts";
 import { replacedPeers } from "./heirs.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
+import type { Underlay } from "./underlay.ts";
+import { mtuReason } from "./underlay-problems.ts";
 
 export interface NetworksPorts {
   readonly mesh: Pick<OpenMesh, "node" | "self">;
@@ -32,6 +34,7 @@ export interface NetworksPorts {
   readonly charters: CharterBook;
   readonly docker: Pick<DockerSide, "engine" | "maker"> | undefined;
   readonly clock: Clock;
+  readonly underlay: Pick<Underlay, "least">;
 }
 
 export type NetworksOptions = Pick<LaunchConfig, "network" | "ipallocRange"> & {
@@ -51,6 +54,8 @@ export function networkRows(
   const { rows, charters, docker } = ports;
   const notes = docker?.maker.notes() ?? [];
   const nameOf = naming(ports);
+  const members = ports.mesh.node.membership.members();
+  const least = ports.underlay.least();
   return rows.networkList().map(({ name, row, origins }) => {
     const { vni, subnet, mtuBytes: mtu, internal } = row;
     const present = origins.filter((origin) => rows.heirs.entriesCount(origin));
@@ -61,6 +66,7 @@ export function networkRows(
       vni,
       subnet,
       mtu,
+      mtuReason: mtuReason(mtu, least, members),
       internal,
       endpoints: rows.countOn(name, subnet),
       local: rows.countOn(name, subnet, ports.mesh.self),

@@ -38,9 +38,9 @@ export interface OwnFacts {
 }
 
 /** Answers the questions of others. */
-export function servePeerFacts({ rpc, clock }: PeerFactsPorts, own: OwnFacts): Cancel {
+export function servePeerFacts({ rpc, clock }: PeerFactsPorts, own: () => OwnFacts): Cancel {
   const answer = (): WireValue => [
-    ...[VERSION, own.vxlanPort, own.underlayMtuBytes],
+    ...[VERSION, own().vxlanPort, own().underlayMtuBytes],
     Math.round(clock.wallMs()),
   ];
   return rpc.serve(SERVICE, async () => answer());

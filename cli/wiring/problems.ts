@@ -1,7 +1,7 @@
 /** What a person should know of the daemon's state, each with the command or change that helps. */
 import type { DnsStatus } from "../../dns/index.ts";
 import type { Member, Stranger } from "../../mesh/index.ts";
-import type { DockerStatus, ReconcileStatus } from "../../overlay/index.ts";
+import { type DockerStatus, failureCure, type ReconcileStatus } from "../../overlay/index.ts";
 import type { EndpointRow, HealthProblem } from "../control/api.ts";
 import { replacedPeers } from "./heirs.ts";
 import { type PathPorts, pathProblems } from "./path-problems.ts";
@@ -23,6 +23,8 @@ export interface Observations {
   readonly addresses: readonly (HealthProblem & { readonly ip?: string })[];
   /** Networks that differ from what the mesh has. */
   readonly networks: readonly HealthProblem[];
+  /** Of ports, sizes and tunnels between hosts. */
+  readonly underlay: readonly HealthProblem[];
   readonly kernel: ReconcileStatus;
   readonly dns: DnsStatus;
   /** Undefined with --no-docker. */
@@ -43,26 +45,31 @@ export interface Observations {
 /** Of problems that come in numbers, so many are named one by one. */
 const NAMED_MAX = 8;
 
-/** All problems, those of the mesh first. */
+const LAST_RESORT = "tsweave logs --level warn";
+
+/** All problems, those of the mesh first, each with what helps. */
 export function problemsOf(seen: Observations): HealthProblem[] {
-  return [
+  const found = [
     ...clone(seen.cloned),
     ...seen.twins,
     ...strangers(seen.strangers),
     ...password(seen.outdatedPassword),
     ...silentPeers(seen.members),
     ...pathProblems(seen.members, seen.ports, seen.nowMs),
+    ...seen.underlay,
     ...addresses(seen),
     ...seen.networks,
     ...twice(seen),
     ...macsTwice(seen.endpoints),
-    ...kernel(seen.kernel),
+    ...kernel(seen.kernel, seen.ports),
     ...unplugged(seen.endpoints),
     ...seen.attachments,
     ...engine(seen.docker),
     ...network(seen),
     ...resolvers(seen.dns),
   ];
+  // Whatever it is, there is something to type.
+  return found.map((problem) => ({ ...problem, next: problem.next ?? LAST_RESORT }));
 }
 
 function clone(cloned: boolean): HealthProblem[] {
@@ -112,15 +119,31 @@ function silentPeers(members: readonly Member[]): HealthProblem[] {
     .map(({ name, state, advertise }) => ({
       code: state === "dead" ? "PEER_DEAD" : "PEER_SUSPECT",
       text: `peer ${name} (${advertise.host}) does not answer`,
-      next: `ping ${advertise.host}, and 'tsweave status' on ${name}`,
+      next: `tsweave ping ${name}, and 'tsweave status' on ${name}`,
     }));
 }
 
-function kernel({ inSync, passes, drift, lastError }: ReconcileStatus): HealthProblem[] {
+function kernel(
+  { inSync, passes, drift, lastError }: ReconcileStatus,
+  { vxlan }: PathPorts,
+): HealthProblem[] {
   if (inSync || passes === 0) return [];
   const why = lastError ?? `${drift} entries differ`;
-  const next = "see the log; the next pass tries again";
+  const taken = portTaken(why, vxlan);
+  if (taken !== undefined) return [taken];
+  const next = failureCure(why) ?? `${LAST_RESORT}; the next pass tries again`;
   return [{ code: "KERNEL_DRIFT", text: `the kernel is not as it should be: ${why}`, next }];
+}
+
+/** Another program had the port before a vxlan device of ours was up. */
+function portTaken(why: string, port: number): HealthProblem | undefined {
+  const other = "or launch all hosts with another --vxlan-port";
+  if (!/Address already in use/.test(why)) return undefined;
+  return {
+    code: "PORT_IN_USE",
+    text: `UDP port ${port} (VXLAN) was taken by another program: ${why}`,
+    next: `ss -ulnp sport = :${port} shows it: end it, ${other}`,
+  };
 }
 
 /** Containers whose own end leads nowhere: only Docker can give them a new pair. */

@@ -9,13 +9,13 @@ import {
   type Publisher,
 } from "../../overlay/index.ts";
 
-/** `vtep` is the underlay address that other hosts send this host's frames to. */
-export function tablePublisher(tables: Tables, vtep: string): Publisher {
+/** `vtepNow` is the underlay address that other hosts send this host's frames to, as it is now. */
+export function tablePublisher(tables: Tables, vtepNow: () => string): Publisher {
   return {
     network: (network: Network) => tables.put("networks", network.name, networkToWire(network)),
     networkGone: (name) => tables.remove("networks", name),
     endpoint: ({ id, network, ip, mac }: LocalEndpoint) =>
-      tables.put("endpoints", id, endpointToWire({ network, ip, mac, vtep })),
+      tables.put("endpoints", id, endpointToWire({ network, ip, mac, vtep: vtepNow() })),
     endpointGone: (id) => {
       tables.remove("names", id);
       tables.remove("endpoints", id);

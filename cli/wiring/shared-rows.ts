@@ -17,12 +17,17 @@ import {
 import {
   type EndpointRow,
   endpointFromWire,
+  type GroupsRow,
+  groupsFromWire,
+  type HostRow,
+  hostFromWire,
   type NamesRow,
   type NetworkRow,
   namesFromWire,
   networkFromWire,
   networkLabel,
   type RemoteEndpoint,
+  type RemoteGroups,
 } from "../../overlay/index.ts";
 import { EndpointCounts } from "./endpoint-counts.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
@@ -39,6 +44,10 @@ export class SharedRows {
   readonly endpoints: TypedTable<EndpointRow>;
   readonly names: TypedTable<NamesRow>;
   readonly networks: TypedTable<NetworkRow>;
+  /** What each host says of its underlay. */
+  readonly hosts: TypedTable<HostRow>;
+  /** The groups that each host has members of. */
+  readonly groups: TypedTable<GroupsRow>;
   readonly heirs: Heirs;
   readonly index: EndpointIndex;
   readonly #counts: EndpointCounts;
@@ -53,6 +62,8 @@ export class SharedRows {
     this.endpoints = new TypedTable(tables, "endpoints", endpointFromWire, log);
     this.names = new TypedTable(tables, "names", namesFromWire, log);
     this.networks = new TypedTable(tables, "networks", networkFromWire, log);
+    this.hosts = new TypedTable(tables, "hosts", hostFromWire, log);
+    this.groups = new TypedTable(tables, "groups", groupsFromWire, log);
     this.index = new EndpointIndex(this.endpoints);
     this.#counts = new EndpointCounts(this.endpoints);
   }
@@ -66,6 +77,19 @@ export class SharedRows {
       if (!this.isShared(origin, row.network)) continue;
       const vtep = vtepFrom(members.get(origin), row.vtep);
       found.push({ id: key, peer: origin, ...row, vtep });
+    }
+    return found;
+  }
+
+  /** Groups that other hosts have members of, as far as their entries count. */
+  remoteGroups(): RemoteGroups[] {
+    const found: RemoteGroups[] = [];
+    const members = new Map(this.#members().map((member) => [member.id, member]));
+    for (const { origin, key: network, row } of this.groups.rows()) {
+      if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
+      if (!this.isShared(origin, network)) continue;
+      const vtep = vtepFrom(members.get(origin), row.vtep);
+      found.push({ network, peer: origin, groups: row.groups, vtep });
     }
     return found;
   }

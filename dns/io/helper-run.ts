@@ -11,6 +11,7 @@ import { Server } from "node:net";
 import { messageOf, TsweaveError } from "../../mesh/index.ts";
 import { type HelperMessage, INSTALL, type Role } from "./protocol.ts";
 import { hookRules, PORT_MARKS, toolEnvironment } from "./rules.ts";
+import { steadyPort } from "./steady-port.ts";
 
 export interface HandedSockets {
   readonly udp: Socket;
@@ -49,7 +50,11 @@ export class HelperRun {
       // A group of its own, so that it ends together with the nft it started.
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env: { ...toolEnvironment(), TSWEAVE_RULES: hookRules(PORT_MARKS) },
+      env: {
+        ...toolEnvironment(),
+        TSWEAVE_RULES: hookRules(PORT_MARKS),
+        TSWEAVE_UDP_PORT: String(steadyPort(key)),
+      },
     });
     this.#child.on("message", (message, handle) => this.#receive(message as HelperMessage, handle));
     this.#child.stderr?.on("data", (chunk: Buffer) => {

@@ -40,16 +40,18 @@ sub fail {
   exit 0;
 }
 sub opened {
-  my ($type, $address) = @_;
+  my ($type, $address, @ports) = @_;
   socket(my $socket, 2, $type, 0) or fail('COMMAND_FAILED', "socket: $!");
-  my $at = pack('S n C4 x8', 2, 0, split(/\\./, $address));
-  bind($socket, $at) or fail('COMMAND_FAILED', "bind $address: $!");
+  my $at = sub { pack('S n C4 x8', 2, $_[0], split(/\\./, $address)) };
+  my $bound = 0;
+  for my $port (@ports, 0) { $bound ||= bind($socket, $at->($port)); }
+  $bound or fail('COMMAND_FAILED', "bind $address: $!");
   listen($socket, 511) or fail('COMMAND_FAILED', "listen: $!") if $type == 1;
   setsockopt($socket, 1, 33, pack('l', ${UDP_BUFFER_BYTES})) if $type == 2;
   my (undef, $port) = unpack('S n', getsockname($socket));
   return ($socket, $port);
 }
-my ($udp, $udp_port) = opened(2, '127.0.0.11');
+my ($udp, $udp_port) = opened(2, '127.0.0.11', $ENV{TSWEAVE_UDP_PORT});
 my ($tcp, $tcp_port) = opened(1, '127.0.0.11');
 my ($upstream, $upstream_port) = opened(2, '127.0.0.1');
 my $handle = '{"cmd":"NODE_HANDLE","type":"%s","dgramType":"udp4",'

@@ -58,16 +58,24 @@ interface Sockets {
 }
 
 async function openSockets(): Promise<Sockets> {
-  const [udp, upstream, tcp] = await Promise.all([bound(RESOLVER), bound(LOOPBACK), listening()]);
+  const wanted = Number(process.env.TSWEAVE_UDP_PORT);
+  const [udp, upstream, tcp] = await Promise.all([
+    bound(RESOLVER, wanted).catch(() => bound(RESOLVER, 0)), // Somebody else has that port.
+    bound(LOOPBACK, 0),
+    listening(),
+  ]);
   return { udp, tcp, upstream };
 }
 
-function bound(address: string): Promise<Socket> {
+function bound(address: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     // As much of it as the host's net.core.rmem_max lets a program without system calls have.
     const socket = createSocket({ type: "udp4", recvBufferSize: UDP_BUFFER_BYTES });
-    socket.once("error", reject);
-    socket.bind({ address, port: 0, exclusive: true }, () => resolve(socket));
+    socket.once("error", (error) => {
+      socket.close();
+      reject(error);
+    });
+    socket.bind({ address, port, exclusive: true }, () => resolve(socket));
   });
 }
 

@@ -15,7 +15,7 @@ import {
   type EnginePorts,
   type Workshop,
 } from "../membership/engine.ts";
-import type { Evidence, MembershipEngine } from "../membership/membership.ts";
+import type { Evidence, MembershipEngine, PeerMeta } from "../membership/membership.ts";
 import { decodePacket, encodeMessage, type Message, type Packet } from "../membership/packet.ts";
 import { PathWatch } from "../membership/path-watch.ts";
 import { compareLives, type Life, lifeOf, type PeerRecord } from "../membership/record.ts";
@@ -142,6 +142,14 @@ class SwimCore implements EngineCore {
     membership.local.meta = swimData(record).meta;
     membership.emit("update", membership.local.data());
     this.#spread(record);
+  }
+
+  relocate(meta: PeerMeta): void {
+    const { membership } = this.#swim;
+    membership.local.incarnation += 1;
+    membership.local.meta = swimData({ ...this.self(), meta }).meta;
+    membership.emit("update", membership.local.data());
+    this.#spread(this.self());
   }
 
   forget(id: PeerId): void {

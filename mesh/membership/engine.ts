@@ -7,7 +7,7 @@
  */
 import { messageOf, TsweaveError } from "../errors.ts";
 import type { Cancel, Clock, Datagrams, HostPort, Log, PeerId, Random, Streams } from "../ports.ts";
-import { hostsOf } from "./address.ts";
+import { addressesOf, hostsOf } from "./address.ts";
 import { Exchange, type Rate, type Sender, UNLIMITED } from "./exchange.ts";
 import { Intake } from "./intake.ts";
 import { Loops } from "./loops.ts";
@@ -84,6 +84,8 @@ export interface EngineCore extends Sender {
   deliver(message: Message, sender: PeerId, from: HostPort): void;
   /** Goes on under this life and says so to all. */
   become(life: Life): void;
+  /** Goes on with these addresses and says so to all. */
+  relocate(meta: PeerMeta): void;
   forget(id: PeerId): void;
   /** Smoothed round trip, null until measured. */
   rttMs(id: PeerId): number | null;
@@ -227,6 +229,21 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
   problems(): readonly MembershipProblem[] {
     const nowMs = this.#ports.clock.nowMs();
     return [...this.#twins.problems(nowMs), ...this.#others.problems(nowMs)];
+  }
+
+  relocate(hosts: readonly string[]): void {
+    const { meta } = this.#core.self();
+    const [host = meta.advertise.host] = hosts;
+    const moved = { ...meta, advertise: { host, port: meta.advertise.port }, hosts };
+    const record = ownRecord(moved, this.#life);
+    this.#paths.relocate(hostsOf(record.meta));
+    this.#roster.relocate(record.meta);
+    if (this.#phase !== "running") return;
+    this.#core.relocate(record.meta);
+    // Nobody's answers reach this peer any more, so it cannot wait to be asked.
+    for (const other of this.#roster.records()) {
+      for (const address of addressesOf(other.meta)) this.#exchange.greet(address, true);
+    }
   }
 
   onEvent(receive: (event: MemberEvent) => void): Cancel {

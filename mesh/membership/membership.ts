@@ -8,7 +8,10 @@ import type { Cancel, HostPort, PeerId } from "../ports.ts";
 
 export type MemberState = "alive" | "suspect" | "dead" | "left";
 
-/** What a peer says of itself; travels with membership and changes only with a new incarnation. */
+/**
+ * What a peer says of itself; travels with membership. Within an incarnation only its addresses
+ * change.
+ */
 export interface PeerMeta {
   readonly id: PeerId;
   /** Human name, the hostname unless told; 1 to 63 printable characters. */
@@ -126,4 +129,9 @@ export interface Membership {
 /** Membership with a word on what a person must look at. */
 export interface MembershipEngine extends Membership {
   problems(): readonly MembershipProblem[];
+  /**
+   * This host has other addresses from now on, the preferred first: says so to all. The port stays.
+   * @throws TsweaveError CONFIG when they cannot be announced
+   */
+  relocate(hosts: readonly string[]): void;
 }

@@ -58,7 +58,7 @@ export class Paths {
   readonly #open = new Set<PeerId>();
   readonly #now: () => number;
   readonly #timing: HealTiming;
-  readonly #own: ReadonlySet<string>;
+  #own: ReadonlySet<string>;
   /** The address in use or the path of a live peer has changed. */
   onChange: (id: PeerId) => void = () => undefined;
   /** Something is open that was not. */
@@ -68,6 +68,11 @@ export class Paths {
   constructor(now: () => number, timing: HealTiming, own: readonly string[]) {
     this.#now = now;
     this.#timing = timing;
+    this.#own = new Set(own);
+  }
+
+  /** This host has other addresses: which of a peer's lead to it is to be found out anew. */
+  relocate(own: readonly string[]): void {
     this.#own = new Set(own);
   }
 

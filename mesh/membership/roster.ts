@@ -28,7 +28,7 @@ export function isLive(record: PeerRecord): boolean {
 export class Roster {
   /** BOUNDED: LIMITS.peersMax by `makeRoom`, which the caller heeds before it observes a new id. */
   readonly #entries = new Map<PeerId, Entry>();
-  readonly #self: PeerMeta;
+  #self: PeerMeta;
   readonly #startedMs: number;
   readonly #paths: Paths | undefined;
   readonly #view = new ViewHash();
@@ -41,6 +41,11 @@ export class Roster {
     this.#self = self;
     this.#paths = paths;
     this.#startedMs = nowMs;
+  }
+
+  /** This peer has other addresses. */
+  relocate(self: PeerMeta): void {
+    this.#self = self;
   }
 
   record(id: PeerId): PeerRecord | undefined {

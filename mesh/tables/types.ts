@@ -15,6 +15,8 @@ export const TABLES = [
   "ranges",
   "roster",
   "charters",
+  "hosts",
+  "groups",
 ] as const;
 export type TableName = (typeof TABLES)[number];
 

@@ -96,6 +96,11 @@ export class Attach {
     });
   }
 
+  /** Gives the networks of attachments the VNI and MTU that the mesh now says. Never rejects. */
+  async replan(): Promise<void> {
+    await this.#queue.run(() => this.#networks.replan());
+  }
+
   /** Gives the host itself an address in the subnet. @throws as `attach`. */
   async expose(wish: ExposeWish): Promise<AttachedEndpoint> {
     return await this.#queue.run(async () => {

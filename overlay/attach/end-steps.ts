@@ -40,6 +40,7 @@ export type EndStep =
       readonly device: string;
       readonly via: string;
     }
+  | { readonly kind: "group-route"; readonly at: string; readonly device: string }
   | { readonly kind: "gateway-bridge-add" }
   | {
       readonly kind: "gateway-pair";
@@ -70,6 +71,8 @@ export function endSteps(attachment: Attachment, prefix: number): EndStep[] {
     : [{ kind: "end-move", device: waiting, target: target.path, name: device }];
   steps.push({ kind: "end-address", at, device, cidr: `${ip}/${prefix}` });
   steps.push({ kind: "end-up", at, device });
+  // The host's own multicast goes where its administrator leads it.
+  if (at !== undefined) steps.push({ kind: "group-route", at, device });
   if (attachment.resolver === "own") steps.push({ kind: "end-up", at, device: "lo" });
   return steps;
 }
@@ -179,6 +182,8 @@ function ipText(step: IpStep): string {
       return `addr replace ${step.cidr} dev ${step.device}`;
     case "default-route":
       return `route replace default via ${step.via} dev ${step.device}`;
+    case "group-route":
+      return `route replace 224.0.0.0/4 dev ${step.device} metric ${groupMetric(step.device)}`;
     case "gateway-bridge-add":
       return `link add ${GATEWAY_BRIDGE} type bridge stp_state 0 mcast_snooping 0`;
     case "gateway-pair":
@@ -190,6 +195,15 @@ function ipText(step: IpStep): string {
     case "host-end-del":
       return `link del dev ${step.device}`;
   }
+}
+
+/**
+ * Of several networks in a target the first device leads, and Docker's, which has no metric, before
+ * all; a metric of its own keeps each route from replacing another.
+ */
+function groupMetric(device: string): number {
+  const number = /\d{1,3}$/.exec(device)?.[0] ?? "0";
+  return 1000 + Number(number);
 }
 
 /** Works whether the table was there or not; nft 1.0.6 has no `destroy`. */

@@ -82,6 +82,19 @@ export class OwnNetworks {
     return network;
   }
 
+  /** Gives every network the VNI and MTU that the mesh now says. Never rejects. */
+  async replan(): Promise<void> {
+    const { ledger, datapath, log } = this.#ports;
+    for (const { name } of ledger.ownNetworks()) {
+      try {
+        await this.use(name);
+      } catch (error) {
+        log.debug({ network: name, reason: messageOf(error) }, "network stays as it was");
+      }
+    }
+    datapath.request("networks of attachments");
+  }
+
   /** Lets a network go that no attachment uses; idempotent. */
   async settle(name: string): Promise<void> {
     const { ledger, addresses, datapath, publisher } = this.#ports;

@@ -21,6 +21,8 @@ export interface Situation {
   readonly defaultName: string;
   /** Whether a user made it just now, with no charter for it yet. */
   readonly isUserMade: (network: DockerNetwork) => boolean;
+  /** Whether the engine made it and has not told of its removal. */
+  readonly isHeld: (name: string, subnet: string) => boolean;
   /** What uses a network of this engine, by id: names for people. */
   readonly usersOf: (id: string) => readonly string[];
 }
@@ -49,6 +51,8 @@ export interface Decision {
     readonly spec: NetworkSpec;
   }[];
   readonly notes: readonly NetworkNote[];
+  /** Networks that the engine does not list and may be removing: to be looked at again soon. */
+  readonly vanished: number;
 }
 
 interface Work {
@@ -56,12 +60,13 @@ interface Work {
   readonly remove: { name: string; id: string }[];
   readonly found: { name: string; id: string; spec: NetworkSpec }[];
   readonly notes: NetworkNote[];
+  vanished: number;
 }
 
 /** The next steps for this engine; none when all is as the mesh has it. */
 export function decide(situation: Situation): Decision {
   const { charters, listed, defaultName } = situation;
-  const work: Work = { create: [], remove: [], found: [], notes: [] };
+  const work: Work = { create: [], remove: [], found: [], notes: [], vanished: 0 };
   const byName = new Map(listed.map((network) => [network.name, network]));
   for (const network of byName.values()) {
     if (!isOurs(network, situation) || network.name === defaultName) continue;
@@ -75,7 +80,9 @@ export function decide(situation: Situation): Decision {
     const spec = wantedOf(charter);
     if (spec === undefined || name === defaultName) continue;
     const holder = byName.get(name);
-    if (holder === undefined) work.create.push({ name, spec });
+    // An engine hides a network before it tells that it is removed: no reason to make it again.
+    if (holder === undefined && situation.isHeld(name, spec.subnet)) work.vanished += 1;
+    else if (holder === undefined) work.create.push({ name, spec });
     else if (!isOurs(holder, situation)) work.notes.push(nameTaken(name, spec, holder.driver));
   }
   return work;

@@ -33,6 +33,8 @@ export interface NetworkMakerPorts {
   readonly usersHere: (id: string) => readonly string[];
   /** What uses a network on other hosts, by name and subnet. */
   readonly usersElsewhere: (name: string, subnet: string) => readonly string[];
+  /** Whether the driver holds a network: made by this engine, and no DeleteNetwork came. */
+  readonly isHeld: (name: string, subnet: string) => boolean;
   /** Gives held networks the VNIs that count now. Never rejects. */
   readonly replan: () => Promise<void>;
 }
@@ -45,6 +47,8 @@ export interface NetworkMakerOptions {
 /** Lets the driver calls of a container's end arrive. */
 const SETTLE_MS = 500;
 const FAILED_RETRY_MS = 5000;
+/** A network that the engine lost, not removed, is held until comparisons with it agree. */
+const VANISHED_RETRY_MS = 1000;
 
 export class NetworkMaker implements NetworkRegister {
   readonly #ports: NetworkMakerPorts;
@@ -145,7 +149,8 @@ export class NetworkMaker implements NetworkRegister {
       const decision = this.#decide(await engine.networks());
       const failures = await this.#carryOut(decision);
       this.#tell([...decision.notes, ...failures]);
-      this.#worker.request(failures.length > 0 ? FAILED_RETRY_MS : TIMES.engineSyncMs);
+      const retryMs = failures.length > 0 ? FAILED_RETRY_MS : TIMES.engineSyncMs;
+      this.#worker.request(decision.vanished > 0 ? VANISHED_RETRY_MS : retryMs);
     } catch (error) {
       log.info({ reason: messageOf(error) }, "networks are not compared with the mesh's yet");
       this.#worker.request(TIMES.engineRetryMsMax);
@@ -153,7 +158,7 @@ export class NetworkMaker implements NetworkRegister {
   }
 
   #decide(listed: readonly DockerNetwork[]): Decision {
-    const { book, usersHere } = this.#ports;
+    const { book, usersHere, isHeld } = this.#ports;
     const { driver, defaultName } = this.#options;
     for (const network of listed) {
       if (network.driver !== driver) continue;
@@ -168,6 +173,7 @@ export class NetworkMaker implements NetworkRegister {
       driver,
       defaultName,
       isUserMade: ({ id }) => this.#fresh.has(id) && !this.#own.has(id) && !this.#known.has(id),
+      isHeld,
       usersOf: usersHere,
     });
   }

@@ -175,14 +175,15 @@ export class IpamDriver {
 
   /**
    * Networks of one subnet share its pool; an engine asks again for ever only where no subnet was
-   * given, which is refused. @throws TsweaveError POOL_CONFLICT when this engine holds another pool
-   * that shares an address, or this one is on its way into a network.
+   * given, which is refused; so a pool whose answer got lost is simply given again. @throws
+   * TsweaveError POOL_CONFLICT when this engine holds another pool that shares an address.
    */
   async #refuseHeld(subnet: Cidr): Promise<void> {
     const { networks, pools } = this.#ports;
     for (const holder of networks.overlapping(subnet)) await this.#dropIfGone(holder, subnet);
     for (const { subnet: text, fresh } of pools.all()) {
       if (!overlaps(parseCidr(text), subnet)) continue;
+      if (fresh && text === subnet.text) continue;
       if (fresh) throw conflict(subnet, `a network on ${text}`);
       if (!(await this.#usedByEngine(text))) await networks.close(text);
       else if (text !== subnet.text) throw conflict(subnet, `a network on ${text}`);
@@ -234,7 +235,9 @@ function readRequest(request: RequestPool): Pool {
   }
   if (request.pool === "") {
     throw new TsweaveError("CONFIG", "a tsweave network needs its subnet", {
-      hint: "create it with --subnet, the same on every host, such as --subnet 10.40.0.0/16",
+      hint:
+        "create it with --subnet, the same on every host, such as --subnet 10.40.0.0/16; " +
+        "in a compose file under ipam, config",
     });
   }
   return readPool(request.pool, request.subPool);

@@ -3,7 +3,8 @@
  *
  * Laws: no gateway in Join, so libnetwork itself adds docker_gwbridge, NAT and published ports;
  * addresses must come from our own IPAM, because Docker's would give the same ones on every host;
- * a field the engine has set is never answered.
+ * a field the engine has set is never answered. A container has one multicast route: the engine
+ * fails a second one, and with it the container's start.
  */
 import { parseCidr } from "../../ipalloc/index.ts";
 import { TsweaveError } from "../../mesh/index.ts";
@@ -14,8 +15,14 @@ import type { Networks } from "./networks.ts";
 import type { AddressBook, NetworkRegister } from "./ports.ts";
 import type { CreateEndpoint, CreateNetwork, EndpointRef, IpamData, Join } from "./schema.ts";
 
+/** What a compose file's network needs beside its driver. */
+const COMPOSE_IPAM = "ipam: {driver: tsweave, config: [{subnet: 10.40.0.0/16}]}";
+
 /** Interfaces become eth0, eth1, … in the order of joining. */
 const INTERFACE_PREFIX = "eth";
+
+/** To the interface itself, without a next hop: RouteType 1 of libnetwork. */
+const MULTICAST_ROUTE = { Destination: "224.0.0.0/4", RouteType: 1 };
 
 export class NetworkDriver {
   readonly #ledger: Ledger;
@@ -90,8 +97,19 @@ export class NetworkDriver {
   }
 
   async join(request: Join): Promise<object> {
+    const isFirst = !this.#isShared(request);
     const device = await this.#attachments.join(request);
-    return { InterfaceName: { SrcName: device, DstPrefix: INTERFACE_PREFIX } };
+    return {
+      InterfaceName: { SrcName: device, DstPrefix: INTERFACE_PREFIX },
+      ...(isFirst ? { StaticRoutes: [MULTICAST_ROUTE] } : {}),
+    };
+  }
+
+  /** Whether another of our networks is in the container already. */
+  #isShared({ sandboxKey, endpointId }: Join): boolean {
+    return this.#ledger
+      .endpoints()
+      .some((held) => held.joined && held.sandboxKey === sandboxKey && held.id !== endpointId);
   }
 
   async leave(request: EndpointRef): Promise<object> {
@@ -108,6 +126,8 @@ export class NetworkDriver {
 function refuseForeign(data: IpamData): void {
   if (data.addressSpace === LOCAL_SPACE || data.addressSpace === GLOBAL_SPACE) return;
   throw new TsweaveError("CONFIG", "-d tsweave needs --ipam-driver tsweave", {
-    hint: "Docker's own addresses would be the same on every host: add --ipam-driver tsweave",
+    hint:
+      "Docker's own addresses would be the same on every host: add --ipam-driver tsweave and " +
+      `--subnet, in a compose file ${COMPOSE_IPAM}`,
   });
 }

@@ -126,7 +126,7 @@ export class Networks {
     return renamed;
   }
 
-  /** Places every named network anew: two networks met that had one VNI. Never rejects. */
+  /** Places every named network anew: two met that had one VNI, or the mesh has another MTU. */
   async replan(): Promise<void> {
     const { ledger, log } = this.#ports;
     for (const held of ledger.networks()) {
@@ -135,7 +135,9 @@ export class Networks {
         const placed = this.#placed(held, held.name);
         if (placed.vni === held.vni && placed.mtuBytes === held.mtuBytes) continue;
         if (ledger.network(held.id) !== held) continue;
-        log.warn({ network: held.name, was: held.vni, vni: placed.vni }, "network has a new VNI");
+        if (placed.vni !== held.vni) {
+          log.warn({ network: held.name, was: held.vni, vni: placed.vni }, "network has a new VNI");
+        }
         await ledger.putNetwork(placed);
         this.#announce(placed);
       } catch (error) {

@@ -32,6 +32,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nft: "nftables",
   nsenter: "util-linux",
   setpriv: "util-linux",
+  stdbuf: "coreutils",
 };
 
 /** Environment for children: C locale, and sbin also where a login shell leaves it out. */

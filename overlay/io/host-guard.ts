@@ -5,18 +5,18 @@
  * without nf_tables is said once and lived with, since nothing works less for it.
  */
 import { type Log, messageOf } from "../../mesh/index.ts";
-import { GUARD_GONE, GUARD_TABLE, guardText, isGuarded } from "../guard.ts";
+import { GUARD_GONE, GUARD_TABLE, type GuardedPorts, guardText, isGuarded } from "../guard.ts";
 import { run } from "./exec.ts";
 
 export class HostGuard {
-  readonly #vxlanPort: number;
+  readonly #ports: GuardedPorts;
   readonly #log: Log;
   readonly #prefix: readonly string[];
   #isLacking = false;
 
   /** `prefix`: words before commands, to work in another namespace than this process's. */
-  constructor(vxlanPort: number, log: Log, prefix: readonly string[] = []) {
-    this.#vxlanPort = vxlanPort;
+  constructor(ports: GuardedPorts, log: Log, prefix: readonly string[] = []) {
+    this.#ports = ports;
     this.#log = log;
     this.#prefix = prefix;
   }
@@ -26,13 +26,13 @@ export class HostGuard {
     try {
       const list = [...this.#prefix, "nft", "list", "table", ...GUARD_TABLE.split(" ")];
       const { stdout } = await run(list, { tolerant: true });
-      if (isGuarded(stdout, this.#vxlanPort)) return;
-      await run([...this.#prefix, "nft", "-f", "-"], { input: guardText(this.#vxlanPort) });
+      if (isGuarded(stdout, this.#ports)) return;
+      await run([...this.#prefix, "nft", "-f", "-"], { input: guardText(this.#ports) });
       this.#isLacking = false;
     } catch (error) {
       if (!this.#isLacking) {
         const fields = { table: GUARD_TABLE, error: messageOf(error) };
-        this.#log.warn(fields, "containers could send VXLAN packets of their own");
+        this.#log.warn(fields, "containers could send VXLAN and gossip of their own");
       }
       this.#isLacking = true;
     }

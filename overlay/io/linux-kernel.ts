@@ -9,9 +9,10 @@
 import { statfs } from "node:fs/promises";
 import type { Cancel, Kernel, Log } from "../../mesh/index.ts";
 import type { StepFailure } from "../failures.ts";
+import { type Joins, readJoins } from "../groups/joins.ts";
 import { OBSERVE_LINES, parseObservation } from "../observe.ts";
 import { type Batch, FILTER_KEYS, render } from "../render.ts";
-import { emptyObservation, type ObservedNetwork, type Scope, type Step, VXLAN } from "../state.ts";
+import { emptyObservation, type ObservedNetwork, type Scope, type Step } from "../state.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, type Run, run } from "./exec.ts";
 import { inodeOf, type MonitorHint, Monitors } from "./monitor.ts";
@@ -61,7 +62,7 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     const enter = ["nsenter", `--net=${NETNS_DIR}/${netns}`];
     const [ip, fdb, filters] = await Promise.all([
       this.#run(ipArgv, { input: `${OBSERVE_LINES.join("\n")}\n`, tolerant: true }),
-      this.#run(["bridge", "-n", netns, "-j", "fdb", "show", "dev", VXLAN], { tolerant: true }),
+      this.#run(["bridge", "-n", netns, "-j", "fdb", "show"], { tolerant: true }),
       this.#run([...enter, "grep", "-H", ".", ...keys], { tolerant: true }),
     ]);
     const noVxlan = (stderr: string) => /Cannot find device/.test(stderr);
@@ -111,6 +112,23 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
       if (step.kind === "netns-del") await this.#monitors.unwatch(step.netns);
     }
     return failures;
+  }
+
+  /**
+   * Members that the bridge of a namespace learned; undefined where it does not snoop or is not
+   * there. Throws `COMMAND_FAILED`.
+   */
+  async joins(netns: string): Promise<Joins | undefined> {
+    const argv = ["bridge", "-n", netns, "-j", "-d", "mdb", "show"];
+    const result = await this.#run(argv, { tolerant: true });
+    if (result.exitCode === 0) return readJoins(result.stdout);
+    if ((await netnsState(netns)) !== "present") return undefined;
+    throw commandFailed(argv, result);
+  }
+
+  /** Calls back when the members of a namespace may have changed. */
+  onJoin(notify: (netns: string) => void): Cancel {
+    return this.#monitors.subscribeMembers(notify);
   }
 
   onDirty(notify: (hint?: MonitorHint) => void): Cancel {

@@ -1,7 +1,7 @@
 /**
  * One `ip monitor` per overlay namespace, as a source of "look again" hints, and as what keeps the
  * namespace when somebody deletes its name: the containers stay plugged into it, its VNI and port
- * stay taken, and it can be named again.
+ * stay taken, and it can be named again. Beside it one `bridge monitor mdb`, for members of groups.
  *
  * Law: its text is never parsed for truth (it is not JSON, and events can be lost); the process
  * dies with the daemon, also on kill -9 (setpriv --pdeathsig), and is restarted when it dies
@@ -22,6 +22,26 @@ export interface MonitorHint {
 
 type Notify = (hint?: MonitorHint) => void;
 
+/** A program that follows something, and which of its lines are hints. */
+interface Source {
+  /** In front of `-n NAMESPACE`. */
+  readonly command: readonly string[];
+  readonly words: readonly string[];
+  readonly isHint: (line: string) => boolean;
+}
+
+const DEVICES: Source = {
+  command: ["ip"],
+  words: ["monitor", "link", "address", "neigh"],
+  isHint,
+};
+/** Unlike the other, this tool keeps its lines to itself until it has many. */
+const MEMBERS: Source = {
+  command: ["stdbuf", "-oL", "bridge"],
+  words: ["monitor", "mdb"],
+  isHint: isMemberHint,
+};
+
 const RESTART_MS = 1000;
 const RESTART_MS_MAX = 30_000;
 /** A line of the monitor is short; more without a line end is noise. */
@@ -31,6 +51,7 @@ export class NetnsMonitor {
   /** Inode of the namespace that it was started for. */
   readonly inode: number;
   readonly #netns: string;
+  readonly #source: Source;
   readonly #notify: Notify;
   readonly #log: Log;
   #stopChild: (() => void) | undefined;
@@ -40,9 +61,10 @@ export class NetnsMonitor {
   #failures = 0;
   #stopped = false;
 
-  constructor(netns: string, inode: number, notify: Notify, log: Log) {
+  constructor(netns: string, inode: number, source: Source, notify: Notify, log: Log) {
     this.#netns = netns;
     this.inode = inode;
+    this.#source = source;
     this.#notify = notify;
     this.#log = log;
     this.#start();
@@ -64,8 +86,9 @@ export class NetnsMonitor {
   }
 
   #start(): void {
-    const args = ["--pdeathsig", "KILL", "--", "ip", "-n", this.#netns];
-    const child = execa("setpriv", [...args, "monitor", "link", "address", "neigh"], {
+    const { command, words } = this.#source;
+    const args = ["--pdeathsig", "KILL", "--", ...command, "-n", this.#netns];
+    const child = execa("setpriv", [...args, ...words], {
       stdin: "ignore",
       stderr: "ignore",
       buffer: false,
@@ -87,7 +110,7 @@ export class NetnsMonitor {
       this.#failures = 0;
       if (this.#stopped) return;
       const scope = { netns: this.#netns };
-      for (const line of lines) if (isHint(line)) this.#notify({ scope, line });
+      for (const line of lines) if (this.#source.isHint(line)) this.#notify({ scope, line });
     });
   }
 
@@ -102,20 +125,28 @@ export class NetnsMonitor {
 }
 
 /**
- * True for lines that can mean drift: links, addresses, entries of vxlan0. Misses (an unknown
- * address was asked for), learned MACs of local ports, link-local addresses and br0's own ARP
- * cache come all the time.
+ * True for lines that can mean drift: links, addresses, entries of vxlan0 and gw0. Misses (an
+ * unknown address was asked for), learned MACs of local ports, link-local addresses and br0's own
+ * ARP cache come all the time.
  */
 export function isHint(line: string): boolean {
   if (/^(Deleted )?\d+: /.test(line)) return !line.includes(" inet6 fe80:");
-  if (!line.includes(" vxlan0 ") || line.startsWith("miss ")) return false;
-  return !/lladdr (33:33|01:00:5e):/.test(line);
+  if (!/ (vxlan0|gw0) /.test(line) || line.startsWith("miss ")) return false;
+  // What the device itself says to groups; a copy is permanent.
+  return !/lladdr (33:33|01:00:5e):/.test(line) || / NOARP PERMANENT *$/.test(line);
 }
 
-/** The monitors of a set of namespaces. BOUNDED: LIMITS.networksMax, one a network. */
+/** True for a group that a local port joined or left; those of vxlan0 and br0 are no members. */
+export function isMemberHint(line: string): boolean {
+  return / port veth[0-9a-f]{7} grp \d/.test(line);
+}
+
+/** The monitors of a set of namespaces. BOUNDED: LIMITS.networksMax, two a network. */
 export class Monitors {
   readonly #byNetns = new Map<string, NetnsMonitor>();
+  readonly #ofMembers = new Map<string, NetnsMonitor>();
   readonly #receivers = new Set<Notify>();
+  readonly #memberReceivers = new Set<(netns: string) => void>();
   readonly #log: Log;
 
   constructor(log: Log) {
@@ -128,16 +159,32 @@ export class Monitors {
     return () => this.#receivers.delete(notify);
   }
 
+  /** Calls `notify` with a namespace whose local members may have changed. */
+  subscribeMembers(notify: (netns: string) => void): Cancel {
+    this.#memberReceivers.add(notify);
+    return () => this.#memberReceivers.delete(notify);
+  }
+
   /**
    * Starts a monitor where none runs, for the namespace with this inode; without a subscriber
    * none is needed.
    */
   watch(netns: string, inode: number): void {
+    this.#watchMembers(netns, inode);
     if (this.#receivers.size === 0 || this.#byNetns.has(netns)) return;
     const notify: Notify = (hint) => {
       for (const receive of this.#receivers) receive(hint);
     };
-    this.#byNetns.set(netns, new NetnsMonitor(netns, inode, notify, this.#log));
+    this.#byNetns.set(netns, new NetnsMonitor(netns, inode, DEVICES, notify, this.#log));
+  }
+
+  #watchMembers(netns: string, inode: number): void {
+    if (this.#memberReceivers.size === 0 || this.#ofMembers.has(netns)) return;
+    const notify = () => {
+      for (const receive of this.#memberReceivers) receive(netns);
+    };
+    this.#ofMembers.set(netns, new NetnsMonitor(netns, inode, MEMBERS, notify, this.#log));
+    notify();
   }
 
   /** Whether the monitored namespace is not the one with this inode, which is what has its name. */
@@ -153,13 +200,17 @@ export class Monitors {
 
   async unwatch(netns: string): Promise<void> {
     const monitor = this.#byNetns.get(netns);
+    const ofMembers = this.#ofMembers.get(netns);
     this.#byNetns.delete(netns);
-    await monitor?.stop();
+    this.#ofMembers.delete(netns);
+    await Promise.all([monitor?.stop(), ofMembers?.stop()]);
   }
 
   async close(): Promise<void> {
     this.#receivers.clear();
-    await Promise.all([...this.#byNetns.keys()].map((netns) => this.unwatch(netns)));
+    this.#memberReceivers.clear();
+    const watched = new Set([...this.#byNetns.keys(), ...this.#ofMembers.keys()]);
+    await Promise.all([...watched].map((netns) => this.unwatch(netns)));
   }
 }
 

@@ -6,8 +6,11 @@
  * outside.
  */
 import { GUARD_TABLE } from "../guard.ts";
+import { TRAFFIC_TABLE } from "../traffic.ts";
+import { removeDirect } from "./direct-host.ts";
 import { run } from "./exec.ts";
 import { removeGuard } from "./host-guard.ts";
+import { removeTraffic } from "./host-traffic.ts";
 import { withdrawGateway } from "./namespaces.ts";
 
 const NETNS = /^tsweave-[0-9a-f]{10}$/;
@@ -30,8 +33,20 @@ export async function wipeKernel(): Promise<string[]> {
     removed.push(`device ${device}`);
   }
   if (await withdrawGateway()) removed.push("NAT of tsweave_gw");
+  removed.push(...(await removeDirect()));
   if (await removeGuard()) removed.push(`nft table ${GUARD_TABLE}`);
+  if (await removeTraffic()) removed.push(`nft table ${TRAFFIC_TABLE}`);
   return removed;
+}
+
+/** The overlay namespaces with an endpoint plugged in. @throws TsweaveError COMMAND_FAILED */
+export async function usedNamespaces(): Promise<string[]> {
+  const used: string[] = [];
+  for (const name of await listed(["ip", "-j", "netns", "list"], "name", NETNS)) {
+    const ends = ["ip", "-n", name, "-j", "link", "show", "type", "veth"];
+    if ((await listed(ends, "ifname", /./)).length > 0) used.push(name);
+  }
+  return used;
 }
 
 async function listed(argv: readonly string[], field: string, shape: RegExp): Promise<string[]> {

@@ -18,7 +18,11 @@ interface Link {
 }
 
 /** What differs between a host's kernel and its tables, and what nobody needs any more. */
-export async function kernelProblems(world: World, host: string, truth: Truth): Promise<string[]> {
+export async function kernelProblems(
+  world: Pick<World, "mesh">,
+  host: string,
+  truth: Truth,
+): Promise<string[]> {
   const json = async <T>(...argv: string[]): Promise<T> =>
     JSON.parse((await world.mesh.ok(host, argv)) || "[]") as T;
   const engine = await world.mesh.docker(
@@ -68,7 +72,9 @@ export async function kernelProblems(world: World, host: string, truth: Truth): 
       ]),
       ...differences(`${host} ${network}: forward`, [
         remote.map(({ mac, vtep }) => `${mac} ${vtep}`),
-        forwards.flatMap(({ mac, dst }) => (dst === undefined ? [] : [`${mac} ${dst}`])),
+        forwards.flatMap(({ mac, dst }) =>
+          dst === undefined || isGroup(mac) ? [] : [`${mac} ${dst}`],
+        ),
       ]),
     );
     const veths = links.filter(({ ifname }) => ifname.startsWith("veth")).length;
@@ -79,6 +85,11 @@ export async function kernelProblems(world: World, host: string, truth: Truth): 
   return [...problems, ...(await leftovers(world, host))];
 }
 
+/** Of multicast and broadcast: who wants those is no matter of endpoints. */
+function isGroup(mac: string): boolean {
+  return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
+}
+
 function differences(what: string, [wanted, found]: [string[], string[]]): string[] {
   return [
     ...wanted.filter((one) => !found.includes(one)).map((one) => `${what} ${one} is missing`),
@@ -87,7 +98,7 @@ function differences(what: string, [wanted, found]: [string[], string[]]): strin
 }
 
 /** Devices, processes and tables of the host itself. */
-async function leftovers(world: World, host: string): Promise<string[]> {
+async function leftovers(world: Pick<World, "mesh">, host: string): Promise<string[]> {
   const problems: string[] = [];
   const links = await world.mesh.ok(host, ["ip", "-o", "link"]);
   for (const [name] of links.matchAll(/\btswc\w+/g)) problems.push(`${host}: device ${name} left`);

@@ -21,11 +21,13 @@ async function start(
   index: number,
   networks: readonly string[],
   target?: string,
+  announced: readonly string[] = networks,
 ): Promise<Peer> {
   const hosts = networks.map((network) => `${network}.${index}`);
-  const [host = ""] = hosts;
+  const told = announced.map((network) => `${network}.${index}`);
+  const [host = ""] = told;
   const advertise = { host, port: 6783 };
-  const meta = { id: idOf(index), name: `peer-${index}`, incarnation: 1, advertise, hosts };
+  const meta = { id: idOf(index), name: `peer-${index}`, incarnation: 1, advertise, hosts: told };
   const sockets = hosts.map((one) => mesh.network.datagrams({ host: one, port: 6783 }));
   const targets = target === undefined ? [] : [{ host: target, port: 6783 }];
   return await mesh.startAs(meta, multihomed(sockets), targets);
@@ -89,6 +91,25 @@ function checkAddresses(check: Check, { intervalMs, healMaxMs }: EngineUnderTest
     mesh.network.heal();
     await until("returned", 8 * healMaxMs, () => uses(FIRST));
     assert.deepEqual(deaths([a, b]), []);
+  });
+
+  check("a host whose address changes is followed by all", async (mesh) => {
+    const a = await start(mesh, 1, [FIRST, SECOND]);
+    const b = await start(mesh, 2, [FIRST, SECOND], `${FIRST}.1`, [FIRST]);
+    const c = await start(mesh, 3, [FIRST, SECOND], `${FIRST}.1`);
+    const peers = [a, b, c];
+    await until("joined", 40 * intervalMs, () => mesh.allSee(peers, "alive"));
+    for (const index of [1, 3]) mesh.network.cut(`${FIRST}.${index}`, `${FIRST}.2`);
+    b.engine.relocate([`${SECOND}.2`]);
+    assert.equal(b.engine.members()[0]?.advertise.host, `${SECOND}.2`);
+    await until("followed", 20 * intervalMs, () =>
+      [a, c].every((peer) => inUse(peer, b) === `${SECOND}.2`),
+    );
+    await until("direct", 40 * intervalMs, () => isDirect(a, b) === true);
+    await sleep(20 * intervalMs);
+    assert.ok(mesh.allSee(peers, "alive"));
+    assert.deepEqual(deaths(peers), []);
+    assert.throws(() => b.engine.relocate(["0.0.0.0"]), { code: "CONFIG" });
   });
 }
 

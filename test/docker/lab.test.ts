@@ -207,6 +207,24 @@ describe("lab", { timeout: 120_000 }, () => {
     await lab.rate("h2", 0);
   });
 
+  test("a long cable delays both ways, loses nothing, and can be cut short", async () => {
+    const [h1, h2] = [lab.host("h1"), lab.host("h2")];
+    const pingMs = async () => {
+      const { stdout } = await h1.exec(["busybox", "ping", "-c", "3", "-W", "3", h2.address]);
+      return Number(/min\/avg\/max = ([\d.]+)/.exec(stdout)?.[1]);
+    };
+    await lab.delay("h2", 150);
+    const slow = await pingMs();
+    assert.ok(slow >= 300 && slow < 600, `${slow} ms there and back`);
+    await transfer(1_000_000);
+    await lab.partition([["h1"], ["h2"]]);
+    assert.equal(await h1.canPing(h2.address), false);
+    await lab.heal();
+    await lab.delay("h2", 0);
+    assert.equal(await h1.canPing(h2.address, 5_000), true);
+    assert.ok((await pingMs()) < 100);
+  });
+
   /** Fetches a file of that many bytes from h2 on h1. */
   async function transfer(bytes: number): Promise<void> {
     const [h1, h2] = [lab.host("h1"), lab.host("h2")];

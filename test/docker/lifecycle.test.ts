@@ -145,25 +145,3 @@ describe("containers on the network", () => {
     assert.equal(await mesh.inside("h8", "web8", "wget", "-qO-", "http://web2/"), "web2");
   });
 });
-
-describe("two meshes that were founded apart", () => {
-  let pair: MeshHosts;
-  before(async () => {
-    pair = await MeshHosts.hostsOnly("apart", { hosts: ["m1", "m2"] });
-    await pair.launch("m1", []);
-    await pair.launch("m2", []);
-  });
-  after(async () => {
-    await pair?.lab.down();
-  });
-
-  it("say so when they meet, and each goes on with its own addresses", async () => {
-    await pair.cli("m1", "connect", pair.address("m2"));
-    await eventually("the conflict is named", 10_000, async () => {
-      const status = await pair.cli("m1", "status");
-      assert.match(status.stdout, /belong to mesh/);
-    });
-    await pair.web("m1", "one");
-    await pair.web("m2", "two");
-  });
-});

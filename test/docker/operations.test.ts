@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { PingReport } from "../../cli/commands/ping.ts";
+import { READS, type Replies } from "../../cli/control/api.ts";
+import type { MeshTest } from "../../cli/control/probe-api.ts";
 import type { Examined } from "../../cli/doctor/examine.ts";
 import type { MeshEvent } from "../../cli/events/event.ts";
+import type { Explanation } from "../../cli/explain/decide.ts";
+import { REPLIES } from "../../cli/schema/replies.ts";
+import { misfits } from "../lib/json-schema.ts";
 import { eventually, MeshHosts } from "../lib/mesh-hosts.ts";
 
 const [A, B] = ["o1", "o2"];
@@ -13,6 +18,19 @@ async function findings(host: string, ...words: string[]): Promise<readonly Exam
   const { stdout, stderr, code } = await mesh.cli(host, "doctor", "--json", ...words);
   assert.ok(code === 0 || code === 4, stderr);
   return (JSON.parse(stdout) as { findings: Examined[] }).findings;
+}
+
+interface Told extends Explanation {
+  readonly code: number | null;
+}
+
+/** `tsweave explain` on the first host. */
+async function explain(...words: string[]): Promise<Told> {
+  const { stdout, stderr, code } = await mesh.cli(A, "explain", ...words, "--json");
+  assert.notEqual(stdout, "", stderr);
+  const told: unknown = JSON.parse(stdout);
+  assert.deepEqual(misfits(REPLIES.explain ?? {}, told), []);
+  return { ...(told as Explanation), code };
 }
 
 describe("operating two hosts with engines", () => {
@@ -41,9 +59,73 @@ describe("operating two hosts with engines", () => {
     assert.ok(ok && (underlay.largestBytes ?? 0) >= 1500, stdout);
   });
 
+  it("explains the way from container to container, by name and by id", async () => {
+    const id = (await mesh.docker(A, "inspect", "-f", "{{.Id}}", "weba")).slice(0, 12);
+    for (const from of ["weba", id]) {
+      const told = await explain(from, "webb", "tcp/80");
+      assert.deepEqual([told.code, told.cause, told.notes], [0, null, []], JSON.stringify(told));
+      const states = told.steps.map(({ step, state }) => `${step} ${state}`);
+      assert.equal(states.length, 12);
+      assert.deepEqual(
+        states.filter((one) => !one.endsWith(" ok")),
+        [],
+      );
+    }
+    const back = await explain("weba", await mesh.ip(B, "webb"));
+    assert.deepEqual([back.code, back.cause], [0, null]);
+  });
+
+  it("names what is wrong at a container's end", async () => {
+    assert.equal((await explain("weba", "webb", "tcp/81")).cause?.code, "PORT_CLOSED");
+    const pid = await mesh.docker(B, "inspect", "-f", "{{.State.Pid}}", "webb");
+    const inWebb = ["nsenter", "-t", pid, "-n", "ip", "link", "set", "eth0"];
+    await mesh.ok(B, [...inWebb, "down"]);
+    const down = await explain("weba", "webb");
+    await mesh.ok(B, [...inWebb, "up"]);
+    assert.deepEqual([down.code, down.cause?.code], [4, "TARGET_DOWN"], JSON.stringify(down));
+    await eventually("well again", 20_000, async () => {
+      assert.equal((await explain("weba", "webb")).cause, null);
+    });
+    await mesh.docker(B, "run", "-d", "--net", "tsweave", "--name", "brief", "busybox", "true");
+    await mesh.docker(B, "wait", "brief");
+    await eventually("its end is known", 10_000, async () => {
+      const gone = await explain("weba", "brief");
+      assert.deepEqual([gone.code, gone.cause?.code], [5, "NAME_UNKNOWN"]);
+    });
+    const elsewhere = await explain("webb", "weba");
+    assert.deepEqual([elsewhere.code, elsewhere.cause?.code], [5, "SOURCE_ELSEWHERE"]);
+  });
+
+  it("measures all pairs, and counts what the tunnel carried", async () => {
+    const test = await mesh.json<MeshTest>(A, "test");
+    assert.deepEqual([test.ok, test.pairsTried, test.tunnelsTried], [true, 2, 2]);
+    await mesh.inside(A, "weba", "wget", "-q", "-O", "/dev/null", "http://webb/");
+    await eventually("traffic", 40_000, async () => {
+      for (const host of [A, B]) {
+        const { connections } = await mesh.json<Replies["connections"]>(
+          host,
+          "status",
+          "connections",
+        );
+        const { inBytes = 0, outBytes = 0 } = connections[0]?.traffic ?? {};
+        assert.ok(inBytes > 3000 && outBytes > 3000, JSON.stringify(connections));
+      }
+    });
+  });
+
+  it("prints what its schemas say, on a host with an engine", async () => {
+    const lines = ["status", ...READS.map((name) => `status ${name}`), "ps", "netns", "links"];
+    for (const line of [...lines, "network ls", "keys", "log-level", "dns-lookup webb"]) {
+      const printed = await mesh.json<object>(A, ...line.split(" "));
+      const schema = REPLIES[line.startsWith("dns-lookup") ? "dns-lookup" : line] ?? {};
+      assert.deepEqual(misfits(schema, printed), [], line);
+    }
+  });
+
   it("tells of an entry that somebody deleted, with before and after", async () => {
     const ip = await mesh.ip(B, "webb");
-    const netns = (await mesh.ok(A, ["ip", "netns", "list"])).match(/tsweave-\w+/)?.[0] ?? "";
+    const netns =
+      (await mesh.ok(A, ["ip", "netns", "list"])).match(/tsweave-[0-9a-f]{10}/)?.[0] ?? "";
     await mesh.ok(A, ["ip", "-n", netns, "neigh", "del", ip, "dev", "vxlan0"]);
     await eventually("the event", 40_000, async () => {
       const { stdout } = await mesh.cli(A, "events", "--json", "--since", "1m");

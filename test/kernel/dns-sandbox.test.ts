@@ -323,6 +323,21 @@ for (const kind of KINDS)
       await restoreSandbox(at.key);
     });
 
+    test("a client that keeps its socket is answered by the next life, too", async () => {
+      const at = await sandbox("s");
+      const ask = () => at.agent.do<Answered>("askKept", { name: "web", timeoutMs: 300 });
+      const first = service();
+      await first.attach(endpoint(at));
+      assert.equal((await ask()).answers.length, 2);
+      await first.close({ restore: false });
+      assert.equal((await ask()).failed, "timeout");
+      const second = service();
+      await second.attach(endpoint(at));
+      assert.equal((await ask()).answers?.length, 2, "the busy flow still leads to its port");
+      await second.refresh();
+      assert.equal((await at.agent.ask("web")).answers.length, 2, "a taken port is no failure");
+    });
+
     test("no query is lost while a hook is opened", async () => {
       const at = await sandbox("f");
       const dns = service();

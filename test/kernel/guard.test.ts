@@ -85,7 +85,8 @@ test("without the guard a container's own VXLAN packets reach containers everywh
 
 test("with it they end at its own host, and the overlay goes on", async () => {
   const [h1, h2] = hosts();
-  const guard = new HostGuard(4789, new QuietLog(), ["nsenter", `--net=/run/netns/${h1.netns}`]);
+  const ports = { vxlan: 4789, gossip: 6783 };
+  const guard = new HostGuard(ports, new QuietLog(), ["nsenter", `--net=/run/netns/${h1.netns}`]);
   await guard.ensure();
   await guard.ensure();
   for (const host of [h1, h2]) assert.equal(await injected(host), false, host.vtep);

@@ -90,7 +90,9 @@ export class Background {
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     if (this.exitCode !== undefined) return;
     const flag = `-${signal.slice("SIG".length)}`;
-    await run([...this.#enter, "kill", flag, String(this.pid)], { allowFailure: true });
+    // The shell's own: a bare Debian has no kill to execute.
+    const kill = ["sh", "-c", `kill ${flag} ${this.pid}`];
+    await run([...this.#enter, ...kill], { allowFailure: true });
   }
 
   /** Ends it (SIGINT, so that tcpdump and ping print their sums) and gives all lines. */

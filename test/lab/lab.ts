@@ -10,6 +10,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { removeCgroups } from "./cgroups.ts";
+import { applyDelay } from "./delay.ts";
 import { run } from "./exec.ts";
 import { applyCable, applyDrops, noFaults } from "./faults.ts";
 import { GATEWAY, startGateway } from "./gateway.ts";
@@ -107,7 +108,8 @@ export class Lab {
     // First each host's process 1, because it ends only after all other processes of the host.
     await Promise.all(holders.filter((holder) => holder.endsWith(".init")).map(stop));
     await Promise.all(holders.filter((holder) => !holder.endsWith(".init")).map(stop));
-    await Promise.all((record?.hosts ?? []).map((host) => removeCgroups(name, host.name)));
+    const booted = [...(record?.hosts.map((host) => host.name) ?? []), ...(record?.machines ?? [])];
+    await Promise.all(booted.map((host) => removeCgroups(name, host)));
     removeLabDir(name);
   }
 
@@ -192,6 +194,12 @@ export class Lab {
       delete faults.rateMbit[host];
       if (mbit > 0) faults.rateMbit[host] = mbit;
     });
+  }
+
+  /** Holds each frame to and from a host for so long, until its next boot; 0: no more. */
+  async delay(host: string, delayMs: number): Promise<void> {
+    this.host(host);
+    await applyDelay(this.name, host, delayMs);
   }
 
   /** MTU of a host's cable, at both ends. */

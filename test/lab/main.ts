@@ -14,7 +14,8 @@ const USAGE = `usage: npm run lab -- [--name LAB] VERB …
   add HOST         exec HOST COMMAND…       docker HOST ARGS…
   crash HOST       boot HOST                engine HOST start|stop|kill
   link HOST up|down      partition A,B C [--one-way]      heal
-  loss HOST PERCENT      rate HOST MBIT      mtu HOST BYTES   (0 ends loss and rate)
+  loss HOST PERCENT      rate HOST MBIT      mtu HOST BYTES      delay HOST MS
+                         (0 ends loss, rate and delay)
 LAB is "lab" unless told. Hosts are h1, h2, …; "gateway" may stand in a partition.
 `;
 
@@ -70,6 +71,7 @@ const VERBS: Record<string, Verb> = {
   loss: (name, [host, percent]) =>
     done(Lab.load(name).loss(need(host, "HOST"), count(percent, "PERCENT"))),
   rate: (name, [host, mbit]) => done(Lab.load(name).rate(need(host, "HOST"), count(mbit, "MBIT"))),
+  delay: (name, [host, ms]) => done(Lab.load(name).delay(need(host, "HOST"), count(ms, "MS"))),
   mtu: (name, [host, bytes]) => done(Lab.load(name).mtu(need(host, "HOST"), count(bytes, "BYTES"))),
 };
 

@@ -4,14 +4,17 @@
  * proves that the asking host translated addresses. Run by gateway.ts, not imported.
  *
  *     http://outside.example/        a known page        /client   the address the server sees
- *     DNS: outside.example, *.outside.example → 198.51.100.1; anything else NXDOMAIN
+ *     DNS: outside.example, *.outside.example → 198.51.100.1 and back, mail exchanger 10 of itself;
+ *          anything else NXDOMAIN
  */
 import { createSocket } from "node:dgram";
 import { createServer } from "node:http";
 import { OUTSIDE_ADDRESS, OUTSIDE_NAME, OUTSIDE_PAGE } from "./gateway.ts";
 
-const TYPE_A = 1;
+const TYPE = { a: 1, ptr: 12, mx: 15 } as const;
 const NXDOMAIN = 3;
+/** Where the name asked for stands in every reply. */
+const SAME_NAME = [0xc0, 12];
 
 const web = createServer((request, response) => {
   const client = request.socket.remoteAddress?.replace("::ffff:", "") ?? "";
@@ -37,25 +40,35 @@ function readQuestion(query: Buffer): { name: string; type: number; end: number 
   return { name: labels.join(".").toLowerCase(), type: query.readUInt16BE(at), end: at + 4 };
 }
 
+const address = OUTSIDE_ADDRESS.split(".").map(Number);
+const reversed = `${address.toReversed().join(".")}.in-addr.arpa`;
+const labels = OUTSIDE_NAME.split(".").flatMap((label) => [label.length, ...Buffer.from(label)]);
+
+/** What is on record for a question: undefined where there is no such name. */
+function dataOf(name: string, type: number): readonly number[] | "none" | undefined {
+  if (name === reversed) return type === TYPE.ptr ? [...labels, 0] : "none";
+  if (!`.${name}`.endsWith(`.${OUTSIDE_NAME}`)) return undefined;
+  if (type === TYPE.mx) return [0, 10, ...SAME_NAME];
+  return type === TYPE.a ? address : "none";
+}
+
 /** The answer to one query (RFC 1035 §4.1), or undefined for what is no query. */
 function answer(query: Buffer): Buffer | undefined {
   const isQuery = query.length >= 12 && (query.readUInt8(2) & 0x80) === 0;
   const question = isQuery ? readQuestion(query) : undefined;
   if (question === undefined) return undefined;
-  const known = `.${question.name}`.endsWith(`.${OUTSIDE_NAME}`);
-  const withRecord = known && question.type === TYPE_A;
+  const data = dataOf(question.name, question.type);
+  const withRecord = data !== undefined && data !== "none";
   const header = Buffer.from(query.subarray(0, 12));
   header.writeUInt8(0x84 | (query.readUInt8(2) & 0x01), 2);
-  header.writeUInt8(0x80 | (known ? 0 : NXDOMAIN), 3);
+  header.writeUInt8(0x80 | (data === undefined ? NXDOMAIN : 0), 3);
   header.writeUInt16BE(1, 4);
   header.writeUInt16BE(withRecord ? 1 : 0, 6);
   header.writeUInt32BE(0, 8);
-  const record = Buffer.from([0xc0, 12, 0, TYPE_A, 0, 1, 0, 0, 0, 5, 0, 4, 0, 0, 0, 0]);
-  OUTSIDE_ADDRESS.split(".").forEach((byte, index) => {
-    record.writeUInt8(Number(byte), 12 + index);
-  });
-  const parts = [header, query.subarray(12, question.end)];
-  return Buffer.concat(withRecord ? [...parts, record] : parts);
+  const asked = query.subarray(12, question.end);
+  if (!withRecord) return Buffer.concat([header, asked]);
+  const head = [...SAME_NAME, 0, question.type, 0, 1, 0, 0, 0, 5, 0, data.length];
+  return Buffer.concat([header, asked, Buffer.from([...head, ...data])]);
 }
 
 const names = createSocket("udp4");

@@ -58,6 +58,8 @@ export interface LabRecord {
   /** Who made it. A lab whose owner is dead is swept; null: stays until `down`. */
   readonly owner: { pid: number; start: string } | null;
   hosts: HostRecord[];
+  /** Names of machines (machine.ts), whose cgroups go with the lab. */
+  machines?: string[];
   faults: FaultRecord;
 }
 

@@ -10,6 +10,7 @@ import type { KernelPort } from "../../overlay/pass.ts";
 import {
   BRIDGE,
   emptyObservation,
+  floodKey,
   type ObservedForward,
   type ObservedLink,
   type ObservedNetwork,
@@ -24,7 +25,7 @@ export interface FakeNetns {
   readonly links: Map<string, ObservedLink>;
   readonly neighbours: Map<string, string>;
   readonly forwards: Map<string, ObservedForward>;
-  floods: ObservedForward[];
+  readonly floods: Map<string, ObservedForward>;
   readonly steers: Map<string, string>;
 }
 
@@ -37,7 +38,9 @@ const LINK: ObservedLink = {
   master: undefined,
   cidrs: [],
   stp: false,
+  snoops: undefined,
   portLearning: true,
+  portAllGroups: undefined,
   vxlan: undefined,
 };
 
@@ -125,6 +128,7 @@ export class FakeKernel implements KernelPort {
         return change(space, BRIDGE, {
           up: true,
           stp: false,
+          snoops: true,
           mac: step.mac,
           mtuBytes: step.mtuBytes,
         });
@@ -134,7 +138,7 @@ export class FakeKernel implements KernelPort {
         if (!space.links.has(BRIDGE)) return "Device does not exist";
         return change(space, step.device, { up: true, master: BRIDGE, mtuBytes: step.mtuBytes });
       case "learning-off":
-        return change(space, VXLAN, { portLearning: false });
+        return change(space, VXLAN, { portLearning: false, portAllGroups: true });
       case "veth-add":
         return this.#addPair(space, step);
       case "port-move":
@@ -173,7 +177,7 @@ export class FakeKernel implements KernelPort {
     space.neighbours.clear();
     space.forwards.clear();
     space.steers.clear();
-    space.floods = [];
+    space.floods.clear();
     return undefined;
   }
 }
@@ -184,7 +188,7 @@ function freshNetns(): FakeNetns {
     links: new Map([["lo", { ...LINK, name: "lo" }]]),
     neighbours: new Map(),
     forwards: new Map(),
-    floods: [],
+    floods: new Map(),
     steers: new Map(),
   };
 }
@@ -221,22 +225,21 @@ function vxlanOf(step: Extract<Step, { kind: "vxlan-add" }>) {
 }
 
 function applyEntry(space: FakeNetns, step: Step): string | undefined {
-  if (!/^(neigh|forward|steer)-/.test(step.kind)) return undefined;
+  if (!/^(neigh|forward|copy|steer)-/.test(step.kind)) return undefined;
   if (!space.links.has(VXLAN)) return `Cannot find device "${VXLAN}"`;
   if (step.kind === "neigh-put") space.neighbours.set(step.ip, step.mac);
   if (step.kind === "forward-put") {
     space.forwards.set(step.mac, { mac: step.mac, vtep: step.vtep, plain: true });
   }
-  if (step.kind === "steer-put") space.steers.set(step.mac, "static");
+  if (step.kind === "copy-put") {
+    const { mac, vtep } = step;
+    space.floods.set(floodKey(mac, vtep), { mac, vtep, plain: true });
+  }
+  if (step.kind === "steer-put") space.steers.set(step.mac, step.direct ? "direct" : "static");
   const gone =
     (step.kind === "neigh-del" && !space.neighbours.delete(step.ip)) ||
-    (step.kind === "forward-del" && !deleteForward(space, step.mac, step.vtep)) ||
+    (step.kind === "forward-del" && !space.forwards.delete(step.mac)) ||
+    (step.kind === "copy-del" && !space.floods.delete(floodKey(step.mac, step.vtep))) ||
     (step.kind === "steer-del" && !space.steers.delete(step.mac));
   return gone ? "RTNETLINK answers: No such file or directory" : undefined;
-}
-
-function deleteForward(space: FakeNetns, mac: string, vtep: string): boolean {
-  const before = space.floods.length;
-  space.floods = space.floods.filter((flood) => flood.mac !== mac || flood.vtep !== vtep);
-  return space.forwards.delete(mac) || space.floods.length < before;
 }

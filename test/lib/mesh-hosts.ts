@@ -32,10 +32,14 @@ export class MeshHosts {
   }
 
   /** A lab with the daemon launched on every host, each naming all others as peers. */
-  static async up(name: string, hosts: readonly string[]): Promise<MeshHosts> {
+  static async up(
+    name: string,
+    hosts: readonly string[],
+    ...flags: readonly string[]
+  ): Promise<MeshHosts> {
     const mesh = await MeshHosts.hostsOnly(name, { hosts });
     try {
-      await Promise.all(hosts.map((host) => mesh.launch(host, mesh.addresses(host))));
+      await Promise.all(hosts.map((host) => mesh.launch(host, mesh.addresses(host), ...flags)));
     } catch (error) {
       await mesh.lab.down();
       throw error;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionRow } from "../../cli/control/api.ts";
 import { ControlClient } from "../../cli/control/client.ts";
-import type { NetnsHost } from "./netns-hosts.ts";
+import { exitCode, type NetnsHost } from "./netns-hosts.ts";
 import { ROOT } from "./sources.ts";
 
 export interface NetnsDaemon {
@@ -22,6 +22,7 @@ const SOURCES = ["--import", "tsx", join(ROOT, "cli/main.ts")];
 export class NetnsDaemons {
   readonly #dir = mkdtempSync(join(tmpdir(), "tw-paths-"));
   readonly #program: readonly string[];
+  readonly #made = new Set<string>();
   readonly running: NetnsDaemon[] = [];
 
   /** `program`: what node is to run in place of the sources. */
@@ -29,16 +30,20 @@ export class NetnsDaemons {
     this.#program = program;
   }
 
-  /** Starts a daemon on a host; it may not serve yet when this returns. */
+  /**
+   * Starts a daemon on a host, without Docker unless options name a socket; it may not serve yet
+   * when this returns.
+   */
   start(
     host: NetnsHost,
     name: string,
     options: readonly string[],
     home = join(this.#dir, `${name}-${this.running.length}`),
   ): NetnsDaemon {
+    const docker = options.includes("--docker-socket") ? [] : ["--no-docker"];
     const argv = [
       ...[`--net=/run/netns/${host.netns}`, process.execPath, ...this.#program],
-      ...["launch", "--foreground", "--no-docker", "--name", name],
+      ...["launch", "--foreground", ...docker, "--name", name],
       ...["--state-dir", join(home, "state"), "--run-dir", join(home, "run")],
       ...["--log-level", "error", ...options],
     ];
@@ -58,8 +63,20 @@ export class NetnsDaemons {
     }
   }
 
+  /** Takes note of the networks' namespaces, which a daemon that ends leaves to its containers. */
+  async note(): Promise<void> {
+    for (const { client } of this.running) {
+      // One that was killed does not answer; what it had was noted before.
+      const found = await client.namespaces().catch(() => undefined);
+      for (const { namespace } of found?.namespaces ?? []) this.#made.add(namespace);
+    }
+  }
+
+  /** Ends all, and removes what they made. */
   async close(): Promise<void> {
+    await this.note();
     await this.stop();
+    for (const netns of this.#made) await exitCode(`ip netns del ${netns}`);
     rmSync(this.#dir, { recursive: true, force: true });
   }
 }

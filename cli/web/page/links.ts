@@ -1,15 +1,17 @@
 /**
  * Lines of the map: the daemon's own path to each host, and what a chosen thing is joined with.
  *
- * Law: only what the daemon knows is drawn. It measures its own paths, not those between others,
- * and the kernel counts no traffic by peer: lines tell the round trip and the kind of path.
+ * Law: only what the daemon knows is drawn. It measures its own paths, not those between others:
+ * lines tell the round trip, the kind of path, and by their width and a second line the traffic.
  */
 import type { Frame } from "./frame.ts";
 import { type Box, type Card, dotOf, type Point, type Spot } from "./layout.ts";
-import { rttText, toneOf } from "./words.ts";
+import { rttText, toneOf, trafficText } from "./words.ts";
 
 /** A star of more lines is a blot. */
 const JOINED_MAX = 400;
+/** Height of a line of a label. */
+const LINE = 16;
 
 /** In a ring all paths, each with its round trip; in rows only the one that is chosen. */
 export function drawPaths(context: CanvasRenderingContext2D, frame: Frame): void {
@@ -22,7 +24,7 @@ export function drawPaths(context: CanvasRenderingContext2D, frame: Frame): void
     const isMarked = [choice, hover].some((one) => one?.key === card.host.key);
     if (!scene.isRing && !isMarked) continue;
     context.strokeStyle = isMarked ? look.accent : tone === "good" ? look.edge : look.tones[tone];
-    context.lineWidth = isMarked ? 2.5 : 1.6;
+    context.lineWidth = (isMarked ? 2.5 : 1.6) + widthOf(card.host);
     context.setLineDash(tone === "good" ? [] : [7, 5]);
     line(context, border(self, middle(card)), border(card, middle(self)));
     context.setLineDash([]);
@@ -37,24 +39,34 @@ function drawLabel(
   card: Card,
 ): void {
   const { state, rttMs } = card.host;
-  const text = state === "alive" ? rttText(rttMs) : state;
+  const lines = [state === "alive" ? rttText(rttMs) : state, ...trafficText(card.host).split(", ")];
+  const texts = lines.filter(Boolean);
+  if (texts.length === 0) return;
   const from = border(self, middle(card));
   const to = border(card, middle(self));
   const at = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
-  if (text === "") return;
   context.font = `12px ${look.font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const width = context.measureText(text).width + 12;
+  const width = Math.max(...texts.map((text) => context.measureText(text).width)) + 12;
+  const height = LINE * texts.length + 4;
   context.fillStyle = look.card;
   context.beginPath();
-  context.roundRect(at.x - width / 2, at.y - 10, width, 20, 10);
+  context.roundRect(at.x - width / 2, at.y - height / 2, width, height, 10);
   context.fill();
   context.lineWidth = 1;
   context.strokeStyle = look.edge;
   context.stroke();
   context.fillStyle = look.text;
-  context.fillText(text, at.x, at.y + 0.5);
+  texts.forEach((text, index) => {
+    context.fillText(text, at.x, at.y + 0.5 + LINE * (index - (texts.length - 1) / 2));
+  });
+}
+
+/** Wider by a unit for each power of ten above a kilobyte a second. */
+function widthOf({ inBytesPerSecond, outBytesPerSecond }: Card["host"]): number {
+  const rate = (inBytesPerSecond ?? 0) + (outBytesPerSecond ?? 0);
+  return Math.min(6, Math.max(0, Math.log10(Math.max(1, rate)) - 3));
 }
 
 /** From a chosen container to all that share a network with it. */

@@ -38,6 +38,9 @@ export interface MapHost {
   /** Whether it answers the daemon itself, not only through others; null: itself, or not known. */
   readonly direct: boolean | null;
   readonly fault: string | null;
+  /** Of the tunnels between the daemon's host and this one; two digits; null: unknown. */
+  readonly inBytesPerSecond: number | null;
+  readonly outBytesPerSecond: number | null;
 }
 
 export interface MapNetwork {

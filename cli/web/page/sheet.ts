@@ -2,7 +2,7 @@
 import type { Container, Graph, Host, Network } from "./graph.ts";
 import { stateOf, titleOf } from "./graph.ts";
 import type { Choice } from "./pointing.ts";
-import { count, endpointTone, pathText, rttText, type Tone, toneOf } from "./words.ts";
+import { count, endpointTone, pathText, rttText, type Tone, toneOf, trafficText } from "./words.ts";
 
 /** A text, maybe a way to another thing. */
 export interface Item {
@@ -76,12 +76,17 @@ function hostSheet(host: Host): Sheet {
       ["State", [{ text: state, tone: toneOf({ state, direct: null }) }]],
       ["Path", [{ text: pathText(host), tone: host.direct === false ? "warn" : "good" }]],
       ["Round trip", [{ text: self ? "" : rttText(rttMs) || "not measured" }]],
+      ["Traffic", [{ text: self ? "" : trafficText(host) || noTraffic(host) }]],
       ["Address", [{ text: address || "not known" }]],
       ["Also at", others.map((text) => ({ text }))],
       ["Peer id", [{ text: key }]],
     ]),
     lists: [{ title: count(containers.length, "container"), items: containers.map(linkTo) }],
   };
+}
+
+function noTraffic({ inBytesPerSecond }: Host): string {
+  return inBytesPerSecond === null ? "not counted" : "none now";
 }
 
 function networkSheet(graph: Graph, { name, rows, containers }: Network): Sheet {

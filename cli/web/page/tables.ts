@@ -3,7 +3,7 @@ import type { Container, Graph, Host, Network } from "./graph.ts";
 import { stateOf, titleOf } from "./graph.ts";
 import type { Choice } from "./pointing.ts";
 import type { Found } from "./search.ts";
-import { endpointTone, pathText, rttText, type Tone, toneOf } from "./words.ts";
+import { endpointTone, pathText, rttText, type Tone, toneOf, trafficText } from "./words.ts";
 
 export interface Row {
   readonly choice: Choice;
@@ -30,7 +30,7 @@ export function tablesOf(graph: Graph, found: Found | undefined): Table[] {
   return [
     {
       caption: "Hosts",
-      columns: ["Host", "State", "Path", "Round trip", "Address", "Containers"],
+      columns: ["Host", "State", "Path", "Round trip", "Traffic", "Address", "Containers"],
       rows: hosts.map(hostRow),
       hidden: graph.hosts.length - hosts.length,
     },
@@ -51,7 +51,8 @@ export function tablesOf(graph: Graph, found: Found | undefined): Table[] {
 
 function hostRow(host: Host): Row {
   const { key, name, state, rttMs, address, containers } = host;
-  const cells = [name, state, pathText(host), rttText(rttMs), address, String(containers.length)];
+  const way = [pathText(host), rttText(rttMs), trafficText(host)];
+  const cells = [name, state, ...way, address, String(containers.length)];
   return { choice: { kind: "host", key }, cells, tone: toneOf(host) };
 }
 

@@ -15,6 +15,20 @@ export function rttText(rttMs: number | null): string {
   return rttMs < 1000 ? `${rttMs} ms` : `${rttMs / 1000} s`;
 }
 
+const UNITS = ["B/s", "kB/s", "MB/s", "GB/s"] as const;
+
+/** What the tunnels carry to and from a host now, `in 1.2 MB/s, out 40 kB/s`; empty: nothing. */
+export function trafficText({ inBytesPerSecond, outBytesPerSecond }: MapHost): string {
+  if (inBytesPerSecond === null || outBytesPerSecond === null) return "";
+  if (inBytesPerSecond + outBytesPerSecond === 0) return "";
+  return `in ${rateText(inBytesPerSecond)}, out ${rateText(outBytesPerSecond)}`;
+}
+
+function rateText(value: number): string {
+  const unit = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, value)) / 3));
+  return `${Number((value / 1000 ** unit).toPrecision(2))} ${UNITS[unit]}`;
+}
+
 /** The way from the daemon's host to this one. */
 export function pathText(host: MapHost): string {
   if (host.self) return "this host";

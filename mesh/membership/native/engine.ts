@@ -13,7 +13,7 @@ import {
   type EnginePorts,
   type Workshop,
 } from "../engine.ts";
-import type { Evidence, MembershipEngine, StateRider } from "../membership.ts";
+import type { Evidence, MembershipEngine, PeerMeta, StateRider } from "../membership.ts";
 import { encodeMessage, type Message, type Packet } from "../packet.ts";
 import { compareLives, type Life, lifeOf, type PeerRecord } from "../record.ts";
 import type { NativeTiming } from "./config.ts";
@@ -175,6 +175,11 @@ class NativeCore implements EngineCore {
   become({ era }: Life): void {
     this.#self = { ...this.#self, era };
     this.#tags.become(this.#self.meta.id, lifeOf(this.#self));
+    this.#announceSelf();
+  }
+
+  relocate(meta: PeerMeta): void {
+    this.#self = { ...this.#self, meta, refutation: this.#self.refutation + 1 };
     this.#announceSelf();
   }
 

@@ -1,5 +1,6 @@
 /** The roads a packet can take between two sandboxes, each with its two ends. */
-import type { MeshHosts } from "../../lib/mesh-hosts.ts";
+import type { PeerRow } from "../../../cli/control/api.ts";
+import { eventually, type MeshHosts } from "../../lib/mesh-hosts.ts";
 import { OURS, PLAIN, SWARM, sleeper, type TwoHosts } from "../lib/two-hosts.ts";
 
 /** One road: where the client runs, where the server runs, and the server's address. */
@@ -16,6 +17,7 @@ export const NAMES = {
   ideal: "VXLAN by hand",
   swarm: "Swarm overlay",
   ours: "tsweave",
+  direct: "tsweave direct path",
 } as const;
 
 export async function makePaths({ mesh, noSwarm }: TwoHosts): Promise<Path[]> {
@@ -24,12 +26,36 @@ export async function makePaths({ mesh, noSwarm }: TwoHosts): Promise<Path[]> {
     { name: NAMES.raw, client: h1.enter, server: h2.enter, address: h2.address },
     await betweenContainers(mesh, NAMES.bridge, PLAIN, "h1"),
     await byHand(mesh),
-    await betweenContainers(mesh, NAMES.ours, OURS, "h2"),
+    await inTunnels(mesh),
+    await withoutTunnel(mesh),
   ];
   if (noSwarm === undefined) {
     paths.push(await betweenContainers(mesh, NAMES.swarm, SWARM, "h2"));
   }
   return paths;
+}
+
+/** A network that its label keeps in the tunnels. */
+async function inTunnels(mesh: MeshHosts): Promise<Path> {
+  const options = ["-d", "tsweave", "--ipam-driver", "tsweave", "--label", "tsweave.direct=off"];
+  await mesh.docker("h1", "network", "create", ...options, "--subnet", "10.97.0.0/24", TUNNELS);
+  await eventually("the network on h2", 10_000, async () => {
+    await mesh.docker("h2", "network", "inspect", TUNNELS);
+  });
+  return await betweenContainers(mesh, NAMES.ours, TUNNELS, "h2");
+}
+
+async function withoutTunnel(mesh: MeshHosts): Promise<Path> {
+  const path = await betweenContainers(mesh, NAMES.direct, OURS, "h2");
+  for (const host of ["h1", "h2"]) {
+    await eventually(`direct from ${host}`, 30_000, async () => {
+      const { peers } = await mesh.json<{ peers: PeerRow[] }>(host, "status", "peers");
+      const networks = peers.flatMap((peer) => peer.path?.networks ?? []);
+      const found = networks.find(({ network }) => network === OURS);
+      if (found?.direct !== true) throw new Error(found?.why ?? "no path is known");
+    });
+  }
+  return path;
 }
 
 /** A container on h1 asks one on `serverHost`. */
@@ -43,6 +69,9 @@ async function betweenContainers(
   const server = await sleeper(mesh, serverHost, `server-${network}`, network);
   return { name, client: client.enter, server: server.enter, address: server.ip };
 }
+
+/** Our network whose packets never leave their tunnels. */
+const TUNNELS = "tunnels0";
 
 /** Of the bench alone, so that it meets neither Swarm's nor our own VXLAN devices. */
 const PORT = 14_789;

@@ -78,7 +78,7 @@ export class AttachMesh {
     return mesh;
   }
 
-  /** Waits until something holds on every host; a daemon that does not answer yet is asked again. */
+  /** Waits until something holds on every host; a daemon that does not answer is asked again. */
   async until(what: string, holds: (host: AttachHost) => Promise<boolean>): Promise<void> {
     const startMs = performance.now();
     for (const host of this.hosts) {

@@ -22,9 +22,9 @@ export interface TwoHosts {
 export async function twoHosts(
   name: string,
   cleanup: Cleanup,
-  options: { readonly swarm: boolean },
+  options: { readonly swarm: boolean; readonly flags?: readonly string[] },
 ): Promise<TwoHosts> {
-  const mesh = await MeshHosts.up(name, ["h1", "h2"]);
+  const mesh = await MeshHosts.up(name, ["h1", "h2"], ...(options.flags ?? []));
   cleanup.add("the lab", () => mesh.lab.down());
   for (const host of ["h1", "h2"]) await mesh.docker(host, "network", "create", PLAIN);
   let noSwarm: string | undefined = "not asked for";

@@ -20,10 +20,11 @@ const SAMPLE_MS = 5000;
 const REST_MS = 5000;
 
 const NOTES = [
-  "Three daemons without engines, each on a host of its own. Ten times a second a namespace is made,",
-  "attached, pings another container once, and the oldest is detached and deleted; sixty live at a",
-  "time. Every five seconds each daemon is measured. Growth compares the medians of the second and",
-  "of the last fifth of the run. Attaching includes the wait for all hosts to have programmed it.",
+  "Three daemons without engines, each on a host of its own. Ten times a second a namespace is",
+  "made, attached, pings another container once, and the oldest is detached and deleted; sixty",
+  "live at a time. Every five seconds each daemon is measured. Growth compares the medians of the",
+  "second and of the last fifth of the run. Attaching includes the wait for all hosts to have",
+  "programmed it.",
 ];
 
 export async function benchSoak(options: BenchOptions): Promise<Section> {

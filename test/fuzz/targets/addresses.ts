@@ -8,6 +8,8 @@ import { decodeOwnership, encodeOwnership } from "../../../ipalloc/ownership-cod
 import { decodeRoster, decodeWishes, encodeRoster } from "../../../ipalloc/roster-codec.ts";
 import { readRangesRow } from "../../../ipalloc/rows.ts";
 import { decodeWire, encodeWire, type WireValue } from "../../../mesh/index.ts";
+import { isSnooped } from "../../../overlay/groups/group.ts";
+import { groupsFromWire, groupsToWire } from "../../../overlay/groups/wire.ts";
 import {
   endpointFromRecord,
   networkFromRecord,
@@ -74,6 +76,11 @@ export const addressTargets: readonly Target[] = [
   }),
   rowTarget("wishes", [[[A, false, 5]]], (value) => void decodeWishes(value, "row")),
   rowTarget("ranges-row", [[A, B, "10.32.0.0/16", ownership, 3]], readRangesRow),
+  rowTarget("groups-row", [["192.168.48.11", [0xef01_0101, 0xe000_0100]]], (value) => {
+    const row = groupsFromWire(value);
+    assert.ok(row.groups.every(isSnooped));
+    assert.deepEqual(groupsFromWire(groupsToWire(row)), row);
+  }),
   rowTarget("overlay-rows", overlayRows(), (value) => {
     const readers = [endpointFromWire, namesFromWire, networkFromWire];
     const whys = readers.map((read) => reading(() => void read(value), ["BAD_MESSAGE"]));

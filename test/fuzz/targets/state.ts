@@ -17,6 +17,7 @@ import {
   nextIdentity,
   openKeyring,
   type Store,
+  settleStateFormat,
   type Tables,
 } from "../../../mesh/index.ts";
 import { parseJournal } from "../../../mesh/io/file-store.ts";
@@ -116,7 +117,10 @@ export const stateTargets: readonly Target[] = [
     const again = await OutsideServices.open({ store, log, publish });
     assert.deepEqual(again.list(), services.list());
   }),
-  opening("identity", [identityFile()], ["BAD_MESSAGE", "STATE_CORRUPT"], async (store) => {
+  opening("format", [formatFile()], ["STATE_VERSION", "STATE_CORRUPT"], async (store) => {
+    await settleStateFormat(store, "0.1.0");
+  }),
+  opening("identity", [identityFile()], ["STATE_CORRUPT"], async (store) => {
     const { id, incarnation } = await nextIdentity({ store, clock, random: new SeededRandom(1) });
     assert.ok(/^[0-9a-f]{32}$/.test(id) && Number.isSafeInteger(incarnation));
   }),
@@ -179,6 +183,10 @@ export const stateTargets: readonly Target[] = [
     }),
   },
 ];
+
+function formatFile(): Uint8Array {
+  return encodeWire([1, "0.1.0"]);
+}
 
 function identityFile(): Uint8Array {
   return encodeWire([Buffer.alloc(16, 1), 1_790_000_000]);

@@ -5,20 +5,24 @@ import { AnsweredNames } from "../../../cli/wiring/answered-names.ts";
 import { SharedRows } from "../../../cli/wiring/shared-rows.ts";
 import type { NameRecord } from "../../../dns/index.ts";
 import type { RecordId } from "../../../dns/record.ts";
-import type { Member, MemberState } from "../../../mesh/index.ts";
+import { type Evidence, type Member, type MemberState, TIMES } from "../../../mesh/index.ts";
 import { namesToWire, networkToWire } from "../../../overlay/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { SeededRandom } from "../../lib/seeded-random.ts";
+import { VirtualClock } from "../../lib/virtual-clock.ts";
 import { TablesInHand } from "./fixture-tables.ts";
 
 const PEERS = ["a", "b", "c", "d"].map((digit) => digit.repeat(32));
 const [SELF = "", OTHER = "", THIRD = ""] = PEERS;
 const SUBNETS = ["10.50.0.0/16", "10.60.0.0/16"];
 
+type Seen = Pick<Member, "id" | "state" | "sinceMs" | "evidence">;
+
 /** Rows, verdicts, and what dns was told of them. */
 class World {
   readonly tables = new TablesInHand();
-  readonly states = new Map<string, MemberState>();
+  readonly clock = new VirtualClock();
+  readonly states = new Map<string, Seen>();
   readonly told = new Map<string, NameRecord>();
   readonly rows: SharedRows;
   readonly names: AnsweredNames;
@@ -26,10 +30,11 @@ class World {
 
   constructor() {
     const heirs = { entriesCount: () => true, disowned: () => false };
-    const members = () => [...this.states].map(([id, state]) => ({ id, state }) as Member);
+    const members = () => [...this.states.values()] as Member[];
     const ports = { tables: this.tables.port, heirs: heirs as never, members };
     this.rows = new SharedRows({ ...ports, log: new QuietLog() }, SELF);
-    this.names = new AnsweredNames({ rows: this.rows, dns: this, members }, SELF);
+    const { rows, clock } = this;
+    this.names = new AnsweredNames({ rows, dns: this, members, clock }, SELF);
   }
 
   changeRecords(gone: readonly RecordId[], come: readonly NameRecord[]): void {
@@ -38,9 +43,10 @@ class World {
     for (const record of come) this.told.set(`${record.peer}/${record.endpointId}`, record);
   }
 
-  become(peer: string, state: MemberState): void {
-    this.states.set(peer, state);
-    this.names.peerChanged({ id: peer, state });
+  become(peer: string, state: MemberState, evidence: Evidence = "silent"): void {
+    const seen = { id: peer, state, sinceMs: this.clock.nowMs(), evidence };
+    this.states.set(peer, seen);
+    this.names.peerChanged(seen);
   }
 
   put(origin: string, key: string, network = "n", isUnhealthy = false): void {
@@ -58,7 +64,8 @@ class World {
     const found = new Map<string, NameRecord>();
     const subnet = (peer: string, name: string) => this.rows.networks.get(peer, name)?.subnet;
     for (const { origin, key, row } of this.rows.names.rows()) {
-      const state = origin === SELF ? "alive" : this.states.get(origin);
+      const member = this.states.get(origin);
+      const state = origin === SELF ? "alive" : this.#stateOf(member);
       const own = subnet(SELF, row.network);
       const isOther = own !== undefined && (subnet(origin, row.network) ?? own) !== own;
       if ((state !== "alive" && state !== "suspect") || isOther) continue;
@@ -68,6 +75,15 @@ class World {
       found.set(`${origin}/${key}`, record);
     }
     return found;
+  }
+
+  /** A restart counts as a suspicion, as long as it is young. */
+  #stateOf(member: Seen | undefined): MemberState | undefined {
+    if (member === undefined) return undefined;
+    const { state, evidence, sinceMs } = member;
+    const isRestart = state === "left" || (state === "dead" && evidence === "refused");
+    const isYoung = this.clock.nowMs() - sinceMs < TIMES.restartGraceMs;
+    return isRestart && isYoung ? "suspect" : state;
   }
 }
 
@@ -85,13 +101,45 @@ test("names of gone peers go at once, those of silent or unhealthy ones are doub
   world.become(THIRD, "dead");
   assert.deepEqual(world.seen(), ["b1?", "ill?", "own"]);
   world.become(OTHER, "alive");
-  world.become(THIRD, "left");
-  assert.deepEqual(world.seen(), ["b1", "ill?", "own"]);
   world.become(THIRD, "alive");
   assert.deepEqual(world.seen(), ["b1", "c1", "ill?", "own"], "back on return");
   const { calls } = world;
   world.become(THIRD, "alive");
   assert.equal(world.calls, calls, "dns hears only of what changes");
+});
+
+test("names of a host whose daemon restarts are doubtful for as long as that may take", () => {
+  const world = new World();
+  world.put(OTHER, "b1");
+  world.become(OTHER, "alive");
+  const restarts = [
+    () => world.become(OTHER, "left"),
+    () => world.become(OTHER, "dead", "refused"),
+  ];
+  for (const restart of restarts) {
+    restart();
+    world.clock.advance(TIMES.restartGraceMs - 1);
+    assert.deepEqual(world.seen(), ["b1?"]);
+    world.clock.advance(1);
+    assert.deepEqual(world.seen(), [], "it did not come back");
+    world.become(OTHER, "alive");
+    assert.deepEqual(world.seen(), ["b1"]);
+  }
+  world.become(THIRD, "left");
+  world.put(THIRD, "late");
+  assert.deepEqual(world.seen(), ["b1", "late?"], "its rows come late");
+  world.clock.advance(TIMES.restartGraceMs);
+  assert.deepEqual(world.seen(), ["b1"]);
+  world.become(OTHER, "left");
+  world.become(OTHER, "alive");
+  world.clock.advance(TIMES.restartGraceMs);
+  assert.deepEqual(world.seen(), ["b1"], "it did");
+  world.become(OTHER, "dead", "refused");
+  world.become(OTHER, "dead", "silent");
+  assert.deepEqual(world.seen(), [], "the whole host is gone");
+  world.become(OTHER, "left");
+  world.names.close();
+  assert.deepEqual(world.clock.armed(), []);
 });
 
 test("rows that come and go in one batch leave what came last", () => {
@@ -120,7 +168,10 @@ for (let seed = 1; seed <= 20; seed += 1) {
       const kind = random.below(10);
       if (kind < 5) world.put(peer, `e${random.below(4)}`, network, random.chance(0.3));
       else if (kind < 6) world.tables.write([["names", peer, `e${random.below(4)}`, undefined]]);
-      else if (kind < 8) world.become(peer, one(["alive", "suspect", "dead", "left"] as const));
+      else if (kind < 8) {
+        const state = one(["alive", "suspect", "dead", "left"] as const);
+        world.become(peer, state, one(["silent", "refused"] as const));
+      } else if (kind < 9) world.clock.advance(random.below(TIMES.restartGraceMs));
       else {
         const row = { vni: 1, subnet: one(SUBNETS), gateway: "10.50.0.1", mtuBytes: 1450 };
         const value = random.chance(0.7) ? networkToWire({ ...row, internal: false }) : undefined;

@@ -69,6 +69,7 @@ describe("launch configuration", () => {
     assert.equal(read({ "no-http": true }).http, undefined);
     assert.ok(config.name.length > 0);
     assert.deepEqual([config.dns, config.docker, config.foreground], [true, true, false]);
+    assert.deepEqual([config.direct, read({ direct: true }).direct], [false, true]);
     assert.deepEqual([config.mtuBytes, config.advertise, config.logFile], Array(3).fill(undefined));
   });
 

@@ -30,6 +30,8 @@ const REFUSED: readonly [string, number, RegExp][] = [
   ["connect", 2, /connect needs at least one PEER/],
   ["connect 10.0.0.300", 2, /peer '10.0.0.300' is neither an address nor a host name/],
   ["connect 10.0.0.3 --run-dir /nonexistent", 3, /no tsweave daemon answers/],
+  ["reset --yes --keep-state --force", 2, /--force does not go with --keep-state/],
+  ["launch --plugin-name Tsweave!", 2, /'Tsweave!' is not a plugin's name; .*tsweave:latest/],
   ["version now", 2, /version does not take the argument 'now'/],
 ];
 

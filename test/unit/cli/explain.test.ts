@@ -429,7 +429,8 @@ const TABLES: Tables = {
   ],
   networks: ["tsweave 10.32.0.0/12", "back 10.60.0.0/16"].map((text) => {
     const [name = "", subnet = ""] = text.split(" ");
-    const facts = { vni: 256, mtu: 1450, internal: false, endpoints: 1, local: 1 };
+    const mtu = { mtu: 1450, mtuReason: "eth0 of h1 has 1500" };
+    const facts = { vni: 256, ...mtu, internal: false, endpoints: 1, local: 1 };
     return { name, subnet, ...facts, present: ["h1"], conflicts: [] };
   }),
   pools: [

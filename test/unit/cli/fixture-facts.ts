@@ -16,6 +16,7 @@ import type {
 } from "../../../cli/control/api.ts";
 import type { FarLook, LookWish } from "../../../cli/control/look-api.ts";
 import type { NetworkWish, RemoveNetwork } from "../../../cli/control/network-api.ts";
+import type { ProbeRow, ProbeWish } from "../../../cli/control/probe-api.ts";
 import { EventLog } from "../../../cli/events/event-log.ts";
 import type { ForgetResult, LeaveResult } from "../../../ipalloc/index.ts";
 import { type HostPort, TsweaveError } from "../../../mesh/index.ts";
@@ -105,6 +106,7 @@ export class FakeBackend implements ControlBackend {
       incarnation: 7,
       rttMs: null,
       self: true,
+      path: null,
     },
     {
       id: HOST2,
@@ -114,6 +116,13 @@ export class FakeBackend implements ControlBackend {
       incarnation: 3,
       rttMs: 0.82,
       self: false,
+      path: {
+        kind: "mixed" as const,
+        networks: [
+          { network: "tsweave", direct: true, sinceSeconds: 60, why: null },
+          { network: "blue", direct: false, sinceSeconds: 2, why: "probes are not answered" },
+        ],
+      },
     },
   ];
   readonly connections = () => [
@@ -128,6 +137,14 @@ export class FakeBackend implements ControlBackend {
       direct: false,
       directSinceSeconds: 61,
       fault: "refused" as const,
+      seenSeconds: 14,
+      mtuBytes: null,
+      traffic: {
+        inBytes: 1_240_000,
+        outBytes: 980,
+        inBytesPerSecond: 1200,
+        outBytesPerSecond: 0,
+      },
     },
   ];
   readonly targets = () => [
@@ -139,6 +156,7 @@ export class FakeBackend implements ControlBackend {
       vni: 256,
       subnet: "10.32.0.0/12",
       mtu: 1450,
+      mtuReason: "eth0 of host1 has 1500",
       internal: false,
       endpoints: 4,
       local: 1,
@@ -169,6 +187,13 @@ export class FakeBackend implements ControlBackend {
       state: "alive" as const,
     },
   ];
+  readonly groups = () => ({
+    groups: [
+      { network: "tsweave", group: "239.1.1.1", containers: ["web"], peers: ["host2", "host3"] },
+      { network: "tsweave", group: "239.1.1.2", containers: [], peers: ["host3"] },
+    ],
+    notTold: 3,
+  });
   readonly ipam = () => ({
     pools: [
       {
@@ -367,6 +392,19 @@ export class FakeBackend implements ControlBackend {
   });
   answers: readonly PeerAnswer[] = [];
   readonly ask = async () => this.answers;
+  readonly probe = async ({ from, to }: ProbeWish): Promise<readonly ProbeRow[]> =>
+    to.map((target) => {
+      const path = { rttMs: 0.4, largestBytes: 1500, neededBytes: 1500, error: null };
+      const gauged = {
+        streamMs: 1.5,
+        underlay: path,
+        tunnelBytes: 1450,
+        tunnel: null,
+        error: null,
+      };
+      const seen = { gossip: "established", direct: true, rttMs: 0.8 } as const;
+      return { from, to: target, ...seen, ...gauged };
+    });
   readonly look = async ({ peer }: LookWish): Promise<FarLook> => {
     if (peer !== HOST2) throw new TsweaveError("PEER_UNREACHABLE", "it does not answer");
     const vxlan = { vxlan: "up" as const, vni: 256, vxlanPort: 4789 };

@@ -1,5 +1,11 @@
 /** A mesh of any size as the map's facts, with some trouble in it, for the map's tests. */
-import type { ConnectionRow, EndpointRow, NetworkRow, PeerRow } from "../../../cli/control/api.ts";
+import type {
+  ConnectionRow,
+  EndpointRow,
+  NetworkRow,
+  PeerRow,
+  Traffic,
+} from "../../../cli/control/api.ts";
 import type { MapFacts } from "../../../cli/web/map-model.ts";
 import { FakeBackend, PROBLEM, statusWith } from "./fixture-facts.ts";
 
@@ -82,6 +88,7 @@ function peerRow(at: number): Changed<PeerRow> {
     incarnation: 3,
     rttMs: at === 0 ? null : 0.31 + ((at * 37) % 90) / 100,
     self: at === 0,
+    path: at === 0 ? null : { kind: "vxlan", networks: [] },
   };
 }
 
@@ -97,7 +104,17 @@ function connectionRow({ name, id, address, rttMs }: PeerRow): Changed<Connectio
     direct: true,
     directSinceSeconds: 40,
     fault: null,
+    seenSeconds: 1,
+    mtuBytes: 1450,
+    traffic: traffic(Number(address.split(".")[3]?.split(":")[0])),
   };
+}
+
+/** From nothing to 90 MB a second. */
+function traffic(host: number): Traffic {
+  const rate = host % 3 === 0 ? 0 : Math.round(10 ** (host % 8));
+  const rates = { inBytesPerSecond: rate, outBytesPerSecond: 9 * rate };
+  return { inBytes: 100 * rate, outBytes: 900 * rate, ...rates };
 }
 
 function networkRow(at: number, present: readonly string[]): NetworkRow {
@@ -105,7 +122,8 @@ function networkRow(at: number, present: readonly string[]): NetworkRow {
   const subnet = `10.${32 + at}.0.0/16`;
   const vni = at === 0 ? 256 : 9_000_000 + at;
   const counts = { endpoints: 0, local: 0 };
-  return { name, vni, subnet, mtu: 1450, internal: at === 2, ...counts, present, conflicts: [] };
+  const mtu = { mtu: 1450, mtuReason: "eth0 of host1 has 1500" };
+  return { name, vni, subnet, ...mtu, internal: at === 2, ...counts, present, conflicts: [] };
 }
 
 /** Every tenth container is on two networks where there are so many. */

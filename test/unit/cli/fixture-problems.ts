@@ -30,6 +30,7 @@ export const WELL: Observations = {
   ports: { gossip: 6783, vxlan: 4789 },
   addresses: [],
   networks: [],
+  underlay: [],
   kernel: KERNEL,
   dns: {
     domain: "tsweave.local",

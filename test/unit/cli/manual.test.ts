@@ -5,27 +5,92 @@ import { dirname, join, normalize } from "node:path";
 import { describe, it } from "node:test";
 import { COMMANDS } from "../../../cli/commands/table.ts";
 import { READS } from "../../../cli/control/api.ts";
+import { PROBLEM_REFERENCE } from "../../../cli/reference/problems.ts";
 import { VERSION } from "../../../cli/version.ts";
 import { metricFamilies } from "../../../cli/web/metrics.ts";
-import { ERROR_CODES } from "../../../mesh/index.ts";
-import { ROOT } from "../../lib/sources.ts";
+import { ERROR_CODES, isErrorCode } from "../../../mesh/index.ts";
+import { referenceText } from "../../lib/reference-text.ts";
+import { LAYERS, ROOT, sourcesIn } from "../../lib/sources.ts";
 import { FakeBackend, statusWith } from "./fixture-facts.ts";
 
 const manual = readFileSync(join(ROOT, "cli/README.md"), "utf8");
 
-describe("cli/README.md", () => {
-  it("lists every error code, and no other", () => {
-    const listed = [...manual.matchAll(/^\| `([A-Z_]+)` \| [0-9] \|/gm)].map(([, code]) => code);
-    assert.deepEqual(listed.toSorted(), ERROR_CODES.toSorted());
+/** The product's sources without the reference itself. */
+const sources = LAYERS.flatMap((layer) => sourcesIn(layer)).filter(
+  ({ path }) => !path.startsWith("cli/reference/"),
+);
+
+describe("cli/REFERENCE.md", () => {
+  it("is what `npm run docs` writes now", async () => {
+    const written = readFileSync(join(ROOT, "cli/REFERENCE.md"), "utf8");
+    assert.ok(written === (await referenceText()), "run: npm run docs");
   });
 
-  it("lists every command and every option", async () => {
+  it("has every option of every command, by the parser's own table", async () => {
+    const written = readFileSync(join(ROOT, "cli/REFERENCE.md"), "utf8");
+    const parts = new Map(
+      written.split("\n### `tsweave ").map((text) => [text.split(/[ `]/)[0] ?? "", text]),
+    );
     for (const { name, load } of COMMANDS) {
-      assert.ok(manual.includes(`\`tsweave ${name}`), name);
       for (const option of (await load()).options) {
-        assert.ok(manual.includes(`\`--${option.name}`), `${name} --${option.name}`);
+        assert.ok(parts.get(name)?.includes(`| \`--${option.name}`), `${name} --${option.name}`);
       }
     }
+  });
+
+  it("has every code of an error that is thrown, and none that never is", () => {
+    const used = codesIn(
+      /new TsweaveError\(\s*"([A-Z_]+)"|\bfail(?:ed)?\("([A-Z_]+)"|"([A-Z_]+)"/g,
+    );
+    const dead = ERROR_CODES.filter((code) => !used.has(code));
+    assert.deepEqual(dead, []);
+    const thrown = codesIn(/new TsweaveError\(\s*"([A-Z_]+)"/g);
+    assert.ok(thrown.size > 20);
+    for (const code of thrown) assert.ok(isErrorCode(code), code);
+  });
+
+  it("has every code of a health problem, and none that never is", () => {
+    const told = codesIn(/\bcode: "([A-Z_]+)"|\b(?:several|more)\("([A-Z_]+)"/g);
+    const all = codesIn(/"([A-Z_]+)"/g);
+    assert.ok(told.size > 25);
+    for (const code of told) {
+      assert.ok(code in PROBLEM_REFERENCE || isErrorCode(code) || code === "ENOTFOUND", code);
+    }
+    for (const code of Object.keys(PROBLEM_REFERENCE)) assert.ok(all.has(code), `${code} is dead`);
+  });
+});
+
+describe("the manuals", () => {
+  it("name no command and no option that does not exist", async () => {
+    const commands = new Map<string, Set<string>>();
+    for (const { name, load } of COMMANDS) {
+      commands.set(name, new Set((await load()).options.map((option) => option.name)));
+    }
+    const folders = ["", "mesh/", "ipalloc/", "overlay/", "dns/", "cli/"];
+    let seen = 0;
+    const pages = [...folders.map((folder) => `${folder}README.md`), "cli/MIGRATION.md"];
+    for (const path of pages) {
+      const text = readFileSync(join(ROOT, path), "utf8");
+      const calls = text.matchAll(/(?<=[`'(]|^ *|\| )tsweave ([a-z][a-z-]+)([^`'\n|;#)]*)/gm);
+      for (const [call, name = "", rest = ""] of calls) {
+        const options = commands.get(name);
+        if (options === undefined) continue;
+        seen += 1;
+        for (const [, option = ""] of rest.matchAll(/--([a-z-]+)/g)) {
+          assert.ok(options.has(option) || option === "help", `${path}: ${call}`);
+        }
+      }
+      for (const [call, name = ""] of text.matchAll(/`tsweave ([a-z][a-z-]+)/g)) {
+        assert.ok(commands.has(name), `${path}: ${call}`);
+      }
+    }
+    assert.ok(seen > 80, `only ${seen} calls found`);
+  });
+});
+
+describe("cli/README.md", () => {
+  it("names every command", () => {
+    for (const { name } of COMMANDS) assert.ok(manual.includes(`\`tsweave ${name}`), name);
   });
 
   it("lists every table and every field of the JSON objects", () => {
@@ -104,6 +169,12 @@ function follow(path: string, loaded: Set<string>): void {
   for (const [, name = ""] of imports) {
     follow(name.startsWith(".") ? normalize(join(dirname(path), name)) : name, loaded);
   }
+}
+
+/** What the groups of a pattern find in the sources. */
+function codesIn(pattern: RegExp): Set<string> {
+  const found = sources.flatMap(({ text }) => [...text.matchAll(pattern)]);
+  return new Set(found.flatMap(([, ...groups]) => groups.filter((group) => group !== undefined)));
 }
 
 function fieldsOf(value: unknown): string[] {

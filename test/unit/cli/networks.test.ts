@@ -130,7 +130,7 @@ describe("two networks of one name", () => {
         answered.push(...come.flatMap(({ names }) => names)),
     };
     const members = () => [FRIEND, STRANGER].map((id) => ({ id, state: "alive" }) as Member);
-    new AnsweredNames({ rows, dns, members }, SELF);
+    new AnsweredNames({ rows, dns, members, clock: new VirtualClock() }, SELF);
     assert.deepEqual(answered, ["friend"]);
     assert.deepEqual(
       rows.networkList().map(({ row, origins }) => [row.subnet, origins.length]),
@@ -145,7 +145,7 @@ describe("two networks of one name", () => {
   });
 
   it("have numbers of their own, which stand", () => {
-    const options = { underlayMtuBytes: 1500, underlay: 4, mtuBytes: undefined } as const;
+    const options = { leastMtuBytes: () => 1450, underlay: 4 } as const;
     const plan = networkPlan(() => rowsOf(false), { ...options, defaultNetwork: "tsweave" });
     const place = (name: string, subnet: string) =>
       plan.place({ name, subnet, underlayMtuBytes: 0 }).vni;

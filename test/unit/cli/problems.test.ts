@@ -128,3 +128,31 @@ test("a host whose data path has the other IP version is named", () => {
   ];
   assert.deepEqual(codes({ members }), ["UNDERLAY_DIFFERS"]);
 });
+
+test("a VNI that another device of the host has comes with its cure", () => {
+  const lastError =
+    "network tsweave: VNI 256 on UDP 4789 belongs to another VXLAN device of this host";
+  const kernel = { ...WELL.kernel, inSync: false, lastError };
+  const [problem] = problemsOf({ ...WELL, kernel });
+  assert.equal(problem?.code, "KERNEL_DRIFT");
+  assert.match(problem?.next ?? "", /--vxlan-port/);
+  const [other] = problemsOf({ ...WELL, kernel: { ...kernel, lastError: null, drift: 2 } });
+  assert.match(other?.next ?? "", /next pass/);
+});
+
+test("whatever is wrong, there is a command or change to go on with", () => {
+  const told = { code: "NETWORK_DIFFERS", text: "it differs", next: null };
+  const sandbox = { key: "/run/netns/web", networks: ["tsweave"], state: "failed" as const };
+  const problem = { code: "COMMAND_FAILED", text: "no nft", next: undefined };
+  const dns = { ...WELL.dns, sandboxes: [{ ...sandbox, problem }] } as Observations["dns"];
+  const found = problemsOf({ ...WELL, dns, networks: [told] });
+  assert.deepEqual(
+    found.map(({ code, next }) => [code, next]),
+    [
+      ["NETWORK_DIFFERS", "tsweave logs --level warn"],
+      ["COMMAND_FAILED", "tsweave logs --level warn"],
+    ],
+  );
+  const [dead] = problemsOf({ ...WELL, members: [member("h2", "dead", "192.0.2.2")] });
+  assert.match(dead?.next ?? "", /^tsweave ping h2/);
+});

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { duration, milliseconds, percent } from "../../../cli/render/human.ts";
+import { bytes, duration, milliseconds, percent } from "../../../cli/render/human.ts";
 import { launchText } from "../../../cli/render/launch-text.ts";
 import { statusScreen } from "../../../cli/render/status-screen.ts";
 import { chooseStyle, plain } from "../../../cli/render/style.ts";
@@ -25,9 +25,12 @@ describe("the status screen", () => {
         "kernel   in sync  last pass 4s ago, took 12ms",
         "web      http://127.0.0.1:6784/",
         "",
-        "PEER          ADDRESS             STATE    RTT    PATH                  SINCE",
-        "host1 (self)  192.168.48.11:6783  alive    -      -                     -",
-        "host2         192.168.48.12:6783  suspect  0.8ms  via others (refused)  14s",
+        "PEER          ADDRESS             STATE    RTT    PATH                  " +
+          "MTU  IN     OUT   SEEN",
+        "host1 (self)  192.168.48.11:6783  alive    -      -                     " +
+          "-    -      -     -",
+        "host2         192.168.48.12:6783  suspect  0.8ms  via others (refused)  " +
+          "-    1.2MB  980B  14s",
         "Health:",
         "  - host2 does not answer -> check host2 and the network to it",
         "",
@@ -115,11 +118,22 @@ describe("tables", () => {
     );
     assert.match(renderRead("dns", backend.dns()), /^domain tsweave\.local\n\nNAME .*\nweb {3}/);
     assert.match(renderRead("peers", { peers: backend.peers() }), /7f3a12bc/);
-    assert.match(renderRead("networks", { networks: backend.networks() }), /256 {2}1450 {2}no/);
+    assert.match(renderRead("networks", { networks: backend.networks() }), /256 {2}1450 .* no /);
+    assert.equal(
+      renderRead("groups", backend.groups()),
+      [
+        "NETWORK  GROUP      MEMBERS HERE  PEERS WITH MEMBERS",
+        "tsweave  239.1.1.1  web           host2,host3",
+        "tsweave  239.1.1.2  -             host3",
+        "",
+        "3 joined here stay on this host: too many",
+        "",
+      ].join("\n"),
+    );
     const { connections, targets } = backend;
     assert.match(
       renderRead("connections", { connections: connections() }),
-      /:6783 {2}doubtful {2}0.8ms {2}14s {4}no, refused 1m 1s {2}10\.1\.0\.12:6783\n$/,
+      / 0.8ms {2}14s +14s +no, refused 1m 1s +- +1\.2MB +980B +1\.2kB +0B +10\.1\S+:6783\n$/,
     );
     assert.match(
       renderRead("targets", { targets: targets() }),
@@ -144,6 +158,19 @@ describe("quantities", () => {
     const seconds = [0, 59.9, 60, 725, 3600, 90_061, 86_400 * 30];
     assert.deepEqual(seconds.map(duration), ["0s", "59s", "1m", "12m 5s", "1h", "1d 1h", "30d"]);
     assert.deepEqual([null, 0.82, 12.4].map(milliseconds), ["-", "0.8ms", "12ms"]);
+    const sizes = [0, 999, 1000, 9949, 9950, 999_499, 999_500, 1.24e6, 3.8e7, 5e12];
+    assert.deepEqual(sizes.map(bytes), [
+      "0B",
+      "999B",
+      "1.0kB",
+      "9.9kB",
+      "10kB",
+      "999kB",
+      "1.0MB",
+      "1.2MB",
+      "38MB",
+      "5.0TB",
+    ]);
     assert.deepEqual([percent(0, 0), percent(1, 1000), percent(1, 3)], ["0 %", "<1 %", "33 %"]);
   });
 });

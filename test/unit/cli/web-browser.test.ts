@@ -184,7 +184,7 @@ describe("the map in a browser", { skip }, () => {
     assert.deepEqual(names("searchbox"), ["Search"]);
     assert.deepEqual(names("table"), ["Hosts (3)", "Networks (3)", "Containers (18)"]);
     assert.equal(names("rowheader").length, 24);
-    assert.equal(names("columnheader").length, 19);
+    assert.equal(names("columnheader").length, 20);
     assert.ok(names("button").every((name) => name !== ""));
     assert.deepEqual(names("complementary"), ["Details"]);
     await click("map-tab");

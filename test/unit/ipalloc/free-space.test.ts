@@ -23,6 +23,19 @@ function view(...parts: readonly [number, string, number][]): Ownership {
   return join([], intervals);
 }
 
+test("gifts come of the oldest space that has a block not much smaller", () => {
+  const given = (...parts: readonly [number, string, number][]) => {
+    const pool = new Pool(CIDR, "a");
+    pool.learn(view(...parts));
+    const block = pool.spareBlock(CIDR);
+    return block && [Number(block.start - CIDR.start), Number(block.end - block.start)];
+  };
+  assert.deepEqual(given([16, "a", 0], [48, "a", 2]), [8, 8], "8 of the own rather than 16");
+  assert.deepEqual(given([3, "a", 0], [29, "b", 0], [32, "a", 2]), [32, 16], "1 would be too few");
+  assert.deepEqual(given([32, "a", 4], [16, "a", 0], [16, "b", 0]), [32, 16]);
+  assert.deepEqual(given([32, "b", 0], [32, "a", 4]), [48, 8], "there is no older");
+});
+
 test("addresses come of the lowest generation that has one, whatever happened before", () => {
   const part = fc.tuple(
     fc.integer({ min: 1, max: 20 }),

@@ -1,9 +1,10 @@
 /** What a host does when its disk does not hold what it once promised to remember. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { formatAddress, parseAddress } from "../../../ipalloc/address.ts";
 import { parseCidr } from "../../../ipalloc/cidr.ts";
 import { wasForgotten } from "../../../ipalloc/forgotten.ts";
-import type { Ownership } from "../../../ipalloc/ownership.ts";
+import { type Ownership, recordAt } from "../../../ipalloc/ownership.ts";
 import { SimChecker } from "./sim-checker.ts";
 import { foundedMesh } from "./sim-founded.ts";
 import { SimMesh } from "./sim-mesh.ts";
@@ -103,6 +104,38 @@ test("a disk that was set back is found by what the others know, and begins anew
   assert.match(await within(mesh, mesh.ipalloc(0).allocate(POOL, "new")), /^10\.40\.0\./);
   await mesh.run(10_000);
   checker.converged();
+});
+
+test("a gift that its giver forgot and its taker never heard of is witnessed", async () => {
+  const mesh = await meshOf(3);
+  const checker = new SimChecker(mesh, parseCidr(POOL));
+  const before = mesh.host(0).disk.records.slice();
+  const { store } = mesh.ipalloc(0).status();
+  const own = mesh
+    .host(0)
+    .disk.durable?.pool(POOL)
+    ?.ownership.find(({ owner }) => owner === store);
+  const wanted = formatAddress((own?.start ?? 0n) + 9n, 32);
+  for (const from of [0, 2]) mesh.cut(from, 1);
+  mesh
+    .ipalloc(1)
+    .claim(POOL, "unheard", wanted)
+    .catch(() => undefined);
+  await mesh.run(400);
+  for (const index of [0, 1]) mesh.crash(index);
+  const known = mesh.host(2).disk.durable?.pool(POOL)?.ownership ?? [];
+  assert.equal(recordAt(known, parseAddress(wanted).value)?.by, store, "one host knows of it");
+  checker.forget(0);
+  mesh.host(0).disk.replace(before);
+  mesh.heal();
+  for (const index of [0, 1]) await mesh.launch(index);
+  await mesh.run(30_000);
+  const [problem] = mesh.ipalloc(0).problems();
+  assert.equal(problem?.code, "STATE_SET_BACK");
+  checker.converged();
+  const rows = mesh.host(2).process?.tables.rows("ranges") ?? [];
+  const shown = rows.filter(({ origin }) => origin === mesh.host(2).id).map(({ value }) => value);
+  assert.doesNotMatch(JSON.stringify(shown), new RegExp(store), "nothing is witnessed any more");
 });
 
 test("only what this store must have written counts as forgotten", () => {

@@ -10,13 +10,14 @@ import { build } from "esbuild";
 import type { AdoptionSchedule } from "./sim-adoption.ts";
 import type { DepartureSchedule, Mode } from "./sim-departures.ts";
 import type { SCENES, Scene } from "./sim-scenes.ts";
+import type { Schedule } from "./sim-schedule.ts";
 
 export interface Mutant {
   /** The rule of DESIGN.md that it breaks. */
   readonly rule: string;
   readonly name: string;
   /** What finds it: a random schedule of this mode, or a scene. */
-  readonly mode?: Mode | "adoption";
+  readonly mode?: Mode | "adoption" | "setBacks";
   readonly scene?: Scene;
   /** Where a rule is kept twice, both places go. */
   readonly edits: readonly Edit[];
@@ -31,6 +32,7 @@ interface Edit {
 const HONEST = { mode: "honest" } as const;
 const LYING = { mode: "lying" } as const;
 const ADOPTION = { mode: "adoption" } as const;
+const SET_BACKS = { mode: "setBacks" } as const;
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -351,12 +353,25 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    ...SET_BACKS,
+    rule: "R2",
+    name: "nobody shows what a disk that was set back forgot",
+    edits: [
+      {
+        file: "witness.ts",
+        find: "const missed = news(wrote, records);",
+        replace: "const missed = NOTHING;",
+      },
+    ],
+  },
 ];
 
 export interface Simulation {
   readonly AdoptionSchedule: typeof AdoptionSchedule;
   readonly DepartureSchedule: typeof DepartureSchedule;
   readonly SCENES: typeof SCENES;
+  readonly Schedule: typeof Schedule;
 }
 
 /** The simulation over the source with `mutant` planted. @throws when the place is not found. */
@@ -367,7 +382,7 @@ export async function planted(mutant: Mutant): Promise<Simulation> {
     const outfile = join(folder, "simulation.mjs");
     const { outputFiles } = await build({
       stdin: {
-        contents: ["departures", "scenes", "adoption"]
+        contents: ["departures", "scenes", "adoption", "schedule"]
           .map((part) => `export * from "./sim-${part}.ts";`)
           .join(""),
         resolveDir: here,
@@ -419,6 +434,7 @@ export async function finding(
   try {
     if (scene !== undefined) await simulation.SCENES[scene]();
     else if (mode === "adoption") await new simulation.AdoptionSchedule(seed).run();
+    else if (mode === "setBacks") await new simulation.Schedule(seed, { setBacks: true }).run();
     else await new simulation.DepartureSchedule(seed, mode).run();
     return undefined;
   } catch (error) {

@@ -34,6 +34,8 @@ export class AdoptionSchedule {
   readonly #first: number;
   /** The mesh in which `host ip` was given. */
   readonly #givenIn = new Map<string, string | undefined>();
+  /** The mesh of the journal to which the lease of `host key` was first written. */
+  readonly #leasedIn = new Map<string, string | undefined>();
   /** Which side is told to go; sometimes each is told to go to the other. */
   readonly #mutual: boolean;
   #keys = 0;
@@ -50,6 +52,16 @@ export class AdoptionSchedule {
     this.#mutual = seed % 7 === 0;
     this.#checker = new SimChecker(this.mesh, POOL, false);
     this.#watch = new SimWatch(this.mesh, this.#checker);
+    for (const host of this.mesh.hosts) this.#noteLeases(host);
+  }
+
+  #noteLeases(host: SimHost): void {
+    const before = host.disk.onRecord;
+    host.disk.onRecord = (record) => {
+      before(record);
+      const name = record.kind === "lease" ? `${host.name} ${record.key}` : "";
+      if (name !== "" && !this.#leasedIn.has(name)) this.#leasedIn.set(name, meshOf(host));
+    };
   }
 
   /** Throws what a checker found. */
@@ -161,7 +173,7 @@ export class AdoptionSchedule {
   #started(host: SimHost, ip: string, key: string): void {
     this.totals.granted++;
     assert.ok(!host.running.has(ip), `${ip} granted while it runs`);
-    const mesh = meshOf(host);
+    const mesh = this.#meshOfGrant(host, ip, key);
     for (const other of this.mesh.hosts) {
       const isTwice = other.running.has(ip) && this.#givenIn.get(`${other.name} ${ip}`) === mesh;
       assert.ok(!isTwice, `I1: ${ip} was given in one mesh to ${other.name} and ${host.name}`);
@@ -169,6 +181,17 @@ export class AdoptionSchedule {
     host.running.set(ip, key);
     this.#givenIn.set(`${host.name} ${ip}`, mesh);
     host.process?.tables.put("endpoints", ip, [ip]);
+  }
+
+  /**
+   * Of an address that the host owns its mesh; of another that in which it was leased: the host may
+   * have gone to the other mesh between the lease and its answer.
+   */
+  #meshOfGrant(host: SimHost, ip: string, key: string): string | undefined {
+    const { durable } = host.disk;
+    const view = durable?.pool(POOL.text)?.ownership ?? [];
+    const isOwn = recordAt(view, parseAddress(ip).value)?.owner === durable?.store;
+    return isOwn ? meshOf(host) : this.#leasedIn.get(`${host.name} ${key}`);
   }
 
   #remove(host: SimHost): void {

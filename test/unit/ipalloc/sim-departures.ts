@@ -29,6 +29,8 @@ export interface DepartureTotals {
   returned: number;
   rosters: number;
   taken: number;
+  /** Lives that ended without a member. */
+  extinct: number;
 }
 
 export class DepartureSchedule {
@@ -43,12 +45,15 @@ export class DepartureSchedule {
     returned: 0,
     rosters: 0,
     taken: 0,
+    extinct: 0,
   };
   readonly #mode: Mode;
   readonly #checker: SimChecker;
   readonly #watch: SimWatch;
   readonly #founders: number;
   #keys = 0;
+  /** Somebody asked to be taken out of the roster. */
+  #hasLeaver = false;
 
   constructor(seed: number, mode: Mode = "honest") {
     const count = 3 + (seed % 4);
@@ -279,6 +284,7 @@ export class DepartureSchedule {
   #leave(host: SimHost): void {
     const { process } = host;
     if (process?.ready !== true || !this.#othersKnow(host)) return;
+    this.#hasLeaver = true;
     for (const ip of host.running.keys()) process.tables.remove("endpoints", ip);
     const held = [...host.running.keys()];
     host.running.clear();
@@ -320,13 +326,19 @@ export class DepartureSchedule {
     }
     await mesh.run(40_000);
     this.#check();
-    if (this.#mode === "lying" && this.#isExtinct()) return;
+    if ((this.#mode === "lying" || this.#hasLeaver) && this.#isExtinct()) {
+      this.totals.extinct++;
+      return;
+    }
     this.#checker.converged();
     this.#count();
     await this.#spaceForAll();
   }
 
-  /** A host called all others gone, was believed, and died: nobody is left who could admit. */
+  /**
+   * Nobody is left who could admit: a host called all others gone, was believed, and died; or the
+   * last member but one left, and in the same moment the last one died.
+   */
   #isExtinct(): boolean {
     const live = this.mesh.hosts.filter(isUp);
     const stores = new Set(live.map(({ disk }) => disk.durable?.store));

@@ -24,8 +24,7 @@ export interface Fate extends Partial<SimFaults> {
   readonly copies?: boolean;
   /**
    * Journals are set back to what they were. Until others show what was forgotten an address may be
-   * given again, so that only what holds all the same is checked. What only the set
-   * back store itself showed is lost with it: such space may be nobody's.
+   * given again, so that only what holds all the same is checked.
    */
   readonly setBacks?: boolean;
 }
@@ -191,7 +190,7 @@ export class Schedule {
     }
     await this.mesh.run(45_000);
     this.#check();
-    this.#checker.converged(this.#fate.setBacks !== true);
+    this.#checker.converged();
     for (const host of this.mesh.hosts) {
       const gifts = host.disk.durable?.pool(POOL.text)?.ownership ?? [];
       this.totals.given += gifts.filter(

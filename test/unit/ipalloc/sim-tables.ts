@@ -35,6 +35,8 @@ export class SimTables implements Tables {
   }
 
   put(table: TableName, key: string, value: WireValue): void {
+    const held = this.#origins.get(this.#self)?.rows.get(`${table} ${key}`);
+    if (held !== undefined && isSame(decoded(held), value)) return;
     const bytes = encodeWire(value);
     if (bytes.length > LIMITS.rowBytesMax) throw new Error(`row of ${bytes.length} bytes`);
     this.#change(table, key, bytes);
@@ -45,12 +47,7 @@ export class SimTables implements Tables {
   }
 
   rows(table: TableName): readonly TableRow[] {
-    return [...this.#origins.values()].flatMap(({ origin, rows }) =>
-      [...rows].flatMap(([name, bytes]) => {
-        const [of, key = ""] = name.split(" ");
-        return of === table ? [{ origin, table, key, value: decoded(bytes) }] : [];
-      }),
-    );
+    return [...this.#origins.values()].flatMap((rows) => rowsByTable(rows).get(table) ?? []);
   }
 
   watch(table: TableName, receive: (changes: readonly RowChange[]) => void): Cancel {
@@ -122,8 +119,32 @@ function changeOf(origin: PeerId, name: string, bytes: Uint8Array | undefined): 
 }
 
 function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
+  if (a === b || a === undefined || b === undefined) return a === b;
   return Buffer.compare(a, b) === 0;
+}
+
+/** Whether both are written alike: then a row need not be written to see that it did not change. */
+function isSame(a: WireValue, b: WireValue): boolean {
+  if (Object.is(a, b)) return true;
+  if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
+  if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+  return a.every((item, index) => isSame(item, b[index] as WireValue));
+}
+
+/** What an origin shows never changes, and is read far more often than it is replaced. */
+const tables = new WeakMap<OriginRows, ReadonlyMap<string, readonly TableRow[]>>();
+
+function rowsByTable(rows: OriginRows): ReadonlyMap<string, readonly TableRow[]> {
+  const known = tables.get(rows);
+  if (known !== undefined) return known;
+  const made = new Map<string, TableRow[]>();
+  for (const [name, bytes] of rows.rows) {
+    const [table = "", key = ""] = name.split(" ");
+    const row = { origin: rows.origin, table: table as TableName, key, value: decoded(bytes) };
+    made.set(table, [...(made.get(table) ?? []), row]);
+  }
+  tables.set(rows, made);
+  return made;
 }
 
 /** Values are read far more often than written. */

@@ -6,6 +6,8 @@ export class SimWatch {
   readonly #mesh: SimMesh;
   readonly #checker: SimChecker;
   #failure: unknown;
+  /** The newest line of the log that was looked at. */
+  #read: SimMesh["log"]["lines"][number] | undefined;
 
   constructor(mesh: SimMesh, checker: SimChecker) {
     this.#mesh = mesh;
@@ -35,9 +37,10 @@ export class SimWatch {
     if (this.#failure !== undefined) throw this.#failure;
     this.#checker.use();
     if (this.#checker.failure !== undefined) throw this.#checker.failure;
-    const broken = this.#mesh.log.lines.find(({ fields }) =>
-      JSON.stringify(fields).includes("ownership:"),
-    );
+    const { lines } = this.#mesh.log;
+    const fresh = this.#read === undefined ? lines : lines.slice(lines.lastIndexOf(this.#read) + 1);
+    this.#read = lines.at(-1);
+    const broken = fresh.find(({ fields }) => JSON.stringify(fields).includes("ownership:"));
     if (broken !== undefined) throw new Error(JSON.stringify(broken));
   }
 }

@@ -147,6 +147,7 @@ describe("end steps", () => {
         "# ip -n /run/netns/blue -batch -",
         "addr replace 10.32.0.7/12 dev eth0",
         "link set dev eth0 up",
+        "route replace 224.0.0.0/4 dev eth0 metric 1000",
         "link set dev lo up",
       ].join("\n"),
     );

@@ -24,7 +24,9 @@ const LINK: ObservedLink = {
   master: undefined,
   cidrs: [],
   stp: false,
+  snoops: undefined,
   portLearning: true,
+  portAllGroups: undefined,
   vxlan: undefined,
 };
 

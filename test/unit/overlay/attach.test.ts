@@ -89,6 +89,7 @@ test("whatever step fails, nothing is left", async () => {
     "end-move",
     "end-address",
     "end-up",
+    "group-route",
     "gateway-bridge-add",
     "nat-put",
     "gateway-pair",

@@ -51,6 +51,28 @@ describe("networks of a mesh", () => {
   );
 
   it(
+    "are not made again while the engine hides one that it is about to remove",
+    inMesh(2, async (world) => {
+      const [first] = world.hosts;
+      assert.ok(first);
+      await first.create("blue", specWith(RED));
+      await world.settle();
+      let tell = (): void => undefined;
+      first.engine.hidden = new Promise((resolve) => {
+        tell = resolve;
+      });
+      const removed = first.remove("blue");
+      first.maker.request();
+      await world.settle();
+      assert.deepEqual(first.networks(), [], "not put back behind the removal's back");
+      tell();
+      await removed;
+      await world.settle();
+      assert.deepEqual(everywhere(world), [[], []]);
+    }),
+  );
+
+  it(
     "are put back when removed while another host uses them",
     inMesh(3, async (world) => {
       await world.host(0).create("blue", specWith(RED));
@@ -195,7 +217,7 @@ describe("networks of a mesh", () => {
       await world.host(1).stop();
       world.cut(new Map([[1, 1]]));
       await world.host(1).start();
-      world.host(1).engine.nets.clear();
+      world.host(1).lose();
       await world.settle(40_000);
       assert.deepEqual(everywhere(world), [[BLUE], [BLUE]]);
       await world.host(1).remove("blue");
@@ -228,7 +250,7 @@ describe("networks of a mesh", () => {
     inMesh(2, async (world) => {
       await world.host(0).create("blue", specWith(RED));
       await world.settle();
-      world.host(1).engine.nets.clear();
+      world.host(1).lose();
       const id = "f".repeat(64);
       const foreign = { driver: "bridge", ipamDriver: "default", subnets: ["172.20.0.0/16"] };
       world.host(1).engine.addNetwork({ id, name: "green", ...foreign });

@@ -2,7 +2,7 @@
  * Hosts that share networks: real charters, decisions and makers, engines in memory, and tables
  * that reach whom a test lets them reach.
  */
-import { TsweaveError } from "../../../mesh/index.ts";
+import { TIMES, TsweaveError } from "../../../mesh/index.ts";
 import type { NetworkSpec } from "../../../overlay/charter/charter.ts";
 import { CharterBook } from "../../../overlay/charter/charter-book.ts";
 import { NetworkMaker } from "../../../overlay/charter/network-maker.ts";
@@ -29,8 +29,10 @@ export function specWith(subnet: string, more: Partial<NetworkSpec> = {}): Netwo
 /** An engine that makes networks: the plugin hears of each, as from libnetwork. */
 class MakingEngine extends FakeEngine {
   /** What the plugin does at CreateNetwork and at DeleteNetwork. */
-  onMade: (id: string) => void = () => undefined;
+  onMade: (network: DockerNetwork) => void = () => undefined;
   onRemoved: (network: DockerNetwork) => Promise<void> = async () => undefined;
+  /** Between the two. */
+  hidden: Promise<void> = Promise.resolve();
   /** Removals under a container. */
   refused = 0;
   #made = 0;
@@ -48,11 +50,12 @@ class MakingEngine extends FakeEngine {
     }
     this.#made += 1;
     const id = `${this.#host}-${this.#made}`.padEnd(64, "0");
-    this.onMade(id);
     const { name, subnet, internal, options, gateway = "", ipRange = "" } = spec;
     const { auxiliary = [], labels = {} } = spec;
     const more = { options, gateway, ipRange, auxiliary, labels };
     this.addNetwork({ id, name, internal, subnets: [subnet], ...more });
+    const made = this.nets.get(id);
+    if (made !== undefined) this.onMade(made);
     this.emit({ type: "network", action: "create", id, attributes: { name, type: "tsweave" } });
     return id;
   }
@@ -65,9 +68,10 @@ class MakingEngine extends FakeEngine {
       this.refused += 1;
       throw new TsweaveError("DOCKER_REFUSED", `network ${network.name} has active endpoints`);
     }
-    // The engine only logs what the driver refuses.
-    await this.onRemoved(network).catch(() => undefined);
+    // It is hidden before the driver hears of it; what that refuses the engine only logs.
     this.nets.delete(id);
+    await this.hidden;
+    await this.onRemoved(network).catch(() => undefined);
     this.emit({ type: "network", action: "destroy", id });
   }
 }
@@ -82,6 +86,8 @@ export class NetworkHost {
   up = false;
   readonly log = new QuietLog();
   readonly store = new MemoryStore();
+  /** What the driver holds: id → name and subnet. */
+  readonly held = new Map<string, string>();
   readonly #world: NetworkWorld;
   #epoch = 0;
 
@@ -89,9 +95,13 @@ export class NetworkHost {
     this.#world = world;
     this.id = id;
     this.engine = new MakingEngine(id.slice(0, 1));
-    this.engine.onMade = (made) => this.maker.made(made);
+    this.engine.onMade = ({ id: made, name, subnets }) => {
+      this.held.set(made, `${name} ${subnets[0]}`);
+      this.maker.made(made);
+    };
     this.engine.onRemoved = async (network) => {
       const [subnet = ""] = network.subnets;
+      if (this.up) this.held.delete(network.id);
       const held = { ...network, subnet, vni: 1, gateway: "", mtuBytes: 1450 };
       if (this.up) await this.maker.removed(held);
     };
@@ -102,6 +112,8 @@ export class NetworkHost {
     this.#epoch += 1;
     this.tables = new SimTables(this.id, this.#epoch, () => this.#world.spread());
     this.up = true;
+    // The first comparison drops what the engine has not.
+    for (const held of this.held.keys()) if (!this.engine.nets.has(held)) this.held.delete(held);
     const live = () => this.#world.reached(this).map(({ id }) => id);
     const ports = { store: this.store, tables: this.tables, clock, log: this.log, live };
     this.book = await CharterBook.open(ports, this.id);
@@ -113,6 +125,7 @@ export class NetworkHost {
         log: this.log,
         usersHere: (id) => this.usersOf(id),
         usersElsewhere: (name, subnet) => this.#world.users(name, subnet, this),
+        isHeld: (name, subnet) => [...this.held.values()].includes(`${name} ${subnet}`),
         replan: async () => undefined,
       },
       { driver: "tsweave", defaultName: "tsweave" },
@@ -140,6 +153,15 @@ export class NetworkHost {
     if (found === undefined || found.endpoints.length > 0) return false;
     await this.engine.removeNetwork(found.id);
     return true;
+  }
+
+  /** The engine loses its networks; the driver finds out when comparisons agree. */
+  lose(): void {
+    this.engine.nets.clear();
+    const gone = [...this.held.keys()];
+    this.#world.clock.timer("comparison", TIMES.engineAbsentMs, () => {
+      for (const id of gone) this.held.delete(id);
+    });
   }
 
   /** `docker run --net name`. */

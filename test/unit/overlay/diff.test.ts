@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { desiredNetwork } from "../../../overlay/desired.ts";
 import { diff, unplugged } from "../../../overlay/diff.ts";
 import { KEEP_ALL, type Keep } from "../../../overlay/diff-remote.ts";
-import type { ObservedLink, Step } from "../../../overlay/state.ts";
+import { floodKey, type ObservedLink, type Step } from "../../../overlay/state.ts";
 import { FakeKernel } from "../../lib/fake-kernel.ts";
 import { local, NET, NETNS, OPTIONS, PROOF, remote } from "./samples.ts";
 
@@ -64,6 +64,18 @@ const CASES: readonly [string, (kernel: FakeKernel) => void, string[]][] = [
     ["port-set", "learning-off"],
   ],
   ["port learns", (k) => edit(k, "vxlan0", { portLearning: true }), ["learning-off"]],
+  ["no IGMP querier", (k) => edit(k, "br0", { snoops: false }), ["bridge-set"]],
+  ["a kernel without IGMP snooping", (k) => edit(k, "br0", { snoops: undefined }), []],
+  ["groups kept from vxlan0", (k) => edit(k, "vxlan0", { portAllGroups: false }), ["learning-off"]],
+  ["broadcast gone", (k) => k.get(NETNS).floods.delete(BROADCAST_KEY), ["copy-put"]],
+  [
+    "broadcast not permanent",
+    (k) => {
+      const [mac = "", vtep = ""] = BROADCAST_KEY.split(" ");
+      k.get(NETNS).floods.set(BROADCAST_KEY, { mac, vtep, plain: false });
+    },
+    ["copy-del", "copy-put"],
+  ],
   ["veth down", (k) => edit(k, "veth1111111", { up: false }), ["port-set"]],
   ["loopback down", (k) => edit(k, "lo", { up: false }), ["loopback-up"]],
   ["bridged frames filtered", (k) => (k.get(NETNS).filtered = true), ["filter-off"]],
@@ -85,9 +97,21 @@ const CASES: readonly [string, (kernel: FakeKernel) => void, string[]][] = [
     ["forward-put"],
   ],
   ["steer learned", (k) => k.get(NETNS).steers.set("02:42:0a:20:00:09", "learned"), ["steer-put"]],
+  [
+    "steer out of the tunnel",
+    (k) => k.get(NETNS).steers.set("02:42:0a:20:00:09", "direct"),
+    ["steer-put"],
+  ],
+  [
+    "useless steer out of the tunnel",
+    (k) => k.get(NETNS).steers.set("02:42:0a:20:00:77", "direct"),
+    ["steer-del"],
+  ],
   ["useless steer", (k) => k.get(NETNS).steers.set("02:42:0a:20:00:77", "static"), ["steer-del"]],
   ["the port's own MAC", (k) => k.get(NETNS).steers.set("02:42:0a:20:00:77", "permanent"), []],
 ];
+
+const BROADCAST_KEY = floodKey("ff:ff:ff:ff:ff:ff", "192.0.2.2");
 
 function setForward(kernel: FakeKernel, mac: string, vtep: string, plain: boolean): void {
   kernel.get(NETNS).forwards.set(mac, { mac, vtep, plain });
@@ -154,19 +178,23 @@ test("without proof nothing is removed, with proof it is", async () => {
   space.neighbours.set("10.32.0.99", mac);
   setForward(kernel, mac, "192.0.2.2", true);
   space.steers.set(mac, "static");
-  space.floods.push({ mac: "00:00:00:00:00:00", vtep: "192.0.2.9", plain: true });
+  const zero = "00:00:00:00:00:00";
+  space.floods.set(floodKey(zero, "192.0.2.9"), { mac: zero, vtep: "192.0.2.9", plain: true });
   assert.deepEqual(await stepsNow(kernel, KEEP_ALL), []);
+  space.steers.set(mac, "direct");
+  assert.deepEqual(await stepsNow(kernel, KEEP_ALL), [{ kind: "steer-put", netns: NETNS, mac }]);
+  space.steers.set(mac, "static");
   const asked: object[] = [];
   const mayRemove = (entry: object) => asked.push(entry) > 0;
   const steps = await stepsNow(kernel, { mayRemove, mayRemoveEndpoint: (p) => p === "2222222" });
   assert.deepEqual(
     steps.map((step) => step.kind),
-    ["link-del", "forward-del", "forward-del", "steer-del", "neigh-del"],
+    ["link-del", "forward-del", "steer-del", "neigh-del", "copy-del"],
   );
   assert.deepEqual(asked, [
     { mac, vtep: "192.0.2.2" },
-    { mac: "00:00:00:00:00:00", vtep: "192.0.2.9" },
     { ip: "10.32.0.99", mac, vtep: "192.0.2.2" },
+    { mac: zero, vtep: "192.0.2.9" },
   ]);
 });
 
@@ -197,7 +225,7 @@ test("from any mess of entries one round leads to the desired ones", async () =>
   const ip = fc.constantFrom("10.32.0.5", "10.32.0.9", "10.32.0.10", "10.32.0.11");
   const mac = ip.map((text) => `02:42:0a:20:00:0${Number(text.slice(8)).toString(16)}`);
   const forward = fc.tuple(mac, fc.constantFrom("192.0.2.2", "192.0.2.9"), fc.boolean());
-  const steer = fc.tuple(mac, fc.constantFrom("static", "learned"));
+  const steer = fc.tuple(mac, fc.constantFrom("static", "learned", "direct"));
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(ip, mac)),

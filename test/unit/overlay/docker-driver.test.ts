@@ -59,12 +59,27 @@ describe("the Docker driver", () => {
   );
 
   it(
+    "answers the multicast route for one network of a container",
+    inWorld(async ({ cli }) => {
+      const first = await cli.networkCreate("tsweave", SUBNET);
+      const second = await cli.networkCreate("blue", "10.60.0.0/16");
+      const web = await cli.run("web", first, {});
+      const more = await cli.connect(web.container, second);
+      assert.deepEqual(Object.keys(web.join as object), ["InterfaceName", "StaticRoutes"]);
+      assert.deepEqual(Object.keys(more.join as object), ["InterfaceName"]);
+      const db = await cli.run("db", second, {});
+      assert.ok("StaticRoutes" in (db.join as object));
+    }),
+  );
+
+  it(
     "runs a container: address, MAC, device, rows, names and hook",
     inWorld(async ({ world, cli }) => {
       const networkId = await cli.networkCreate("tsweave", SUBNET);
       const { join, endpointId, ip, container } = await cli.run("web", networkId, WEB);
       assert.deepEqual(join, {
         InterfaceName: { SrcName: `tswc${endpointId.slice(0, 7)}`, DstPrefix: "eth" },
+        StaticRoutes: [{ Destination: "224.0.0.0/4", RouteType: 1 }],
       });
       const [, , a = 0, b = 0] = ip.split(".").map(Number);
       const hex = [a, b].map((byte) => byte.toString(16).padStart(2, "0")).join(":");

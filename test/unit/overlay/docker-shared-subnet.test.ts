@@ -59,7 +59,7 @@ describe("networks of one subnet", () => {
       const space = { AddressSpace: "tsweave-local", SubPool: "", Options: {}, V6: false };
       const ask = () => world.call("IpamDriver.RequestPool", { ...space, Pool: SHARED });
       assert.equal((await ask()).Error, undefined);
-      assert.match((await ask()).Error ?? "", /in use/, "one is on its way");
+      assert.equal((await ask()).Error, undefined, "the answer may have got lost");
       await world.call("IpamDriver.ReleasePool", { PoolID: `tsweave:${SHARED}` });
       assert.equal(world.addresses.opened.get(SHARED)?.open, true);
       assert.equal((await ask()).Error, undefined);

@@ -1,7 +1,8 @@
 /** Observation: what iproute2 6.1 prints on a real overlay namespace, and what is not JSON. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isHint } from "../../../overlay/io/monitor.ts";
+import { isEcho, readEntryLine } from "../../../overlay/echo.ts";
+import { isHint, isMemberHint } from "../../../overlay/io/monitor.ts";
 import { parseObservation } from "../../../overlay/observe.ts";
 
 const LINKS = JSON.stringify([
@@ -77,10 +78,42 @@ test("links, entries and filters are read", () => {
     ["0c", false],
   ]);
   assert.deepEqual(
-    seen.floods.map(({ vtep }) => vtep),
+    [...seen.floods.values()].map(({ vtep }) => vtep),
     ["192.0.2.3", "192.0.2.4"],
   );
   assert.deepEqual([...seen.steers.values()], ["static", "permanent", "learned"]);
+});
+
+test("of all FDB entries only those of vxlan0 and what is steered to gw0 count", () => {
+  const mac = (end: number) => `02:42:0a:20:00:0${end}`;
+  const fdb = JSON.stringify([
+    { mac: mac(1), ifname: "br0", flags: ["self"], state: "permanent" },
+    { mac: mac(2), ifname: "veth1111111", master: "br0", state: "" },
+    { mac: mac(3), ifname: "gw0", master: "br0", state: "permanent" },
+    { mac: mac(4), ifname: "gw0", master: "br0", state: "static" },
+    { mac: mac(5), ifname: "vxlan0", master: "br0", state: "static" },
+    { mac: mac(4), ifname: "vxlan0", dst: "192.0.2.2", flags: ["self"], state: "permanent" },
+  ]);
+  const seen = parseObservation("ns", { ip: "[]\n", fdb, filters: "" });
+  assert.deepEqual(
+    [...seen.steers],
+    [
+      [mac(4), "direct"],
+      [mac(5), "static"],
+    ],
+  );
+  assert.deepEqual([...seen.forwards.keys()], [mac(4)]);
+});
+
+test("an own steer to gw0 is known by its echo", () => {
+  const line = readEntryLine("dev gw0 lladdr 02:42:0a:20:00:04 NOARP ");
+  assert.ok(line?.table === "steer" && line.direct === true);
+  const tables = (steer: string) => ({
+    ...{ neighbours: new Map(), forwards: new Map(), floods: new Map() },
+    steers: new Map([["02:42:0a:20:00:04", steer]]),
+  });
+  assert.ok(isEcho(line, tables("direct")));
+  assert.ok(!isEcho(line, tables("static")));
 });
 
 test("without vxlan0 and without br_netfilter", () => {
@@ -101,6 +134,7 @@ test("monitor lines: changes are hints, misses and learning are not", () => {
     "Deleted 4: vethabc1234@NONE: <BROADCAST> mtu 1450",
     "10.32.0.9 dev vxlan0 lladdr 02:42:0a:20:00:09 PERMANENT ",
     "Deleted 192.0.2.2 dev vxlan0 lladdr 02:42:0a:20:00:09 NOARP PERMANENT ",
+    "Deleted 192.0.2.3 dev vxlan0 lladdr 01:00:5e:01:01:02 NOARP PERMANENT ",
   ];
   const noise = [
     "2: br0    inet6 fe80::42:aff:fe20:1/64 scope link ",
@@ -109,8 +143,12 @@ test("monitor lines: changes are hints, misses and learning are not", () => {
     "10.32.0.5 dev br0 lladdr 02:42:0a:20:00:05 REACHABLE ",
     "dev vethabc1234 lladdr 02:42:0a:20:00:05 REACHABLE ",
     "Deleted ff02::16 dev vxlan0 lladdr 33:33:00:00:00:16 NOARP ",
+    "224.0.0.22 dev vxlan0 lladdr 01:00:5e:00:00:16 NOARP ",
     "",
   ];
   for (const line of hints) assert.equal(isHint(line), true, line);
   for (const line of noise) assert.equal(isHint(line), false, line);
+  assert.equal(isMemberHint("Deleted dev br0 port vethaaaaaaa grp 239.1.1.1 temp"), true);
+  assert.equal(isMemberHint("dev br0 port vethaaaaaaa grp ff02::1:fff1:4480 temp"), false);
+  assert.equal(isMemberHint("dev br0 port vxlan0 grp 239.1.1.1 temp"), false);
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TIMES, TsweaveError } from "../../../mesh/index.ts";
+import { ALL_HOSTS_MACS } from "../../../overlay/groups/group.ts";
 import type { ReconcileInput } from "../../../overlay/pass.ts";
 import { Reconciler } from "../../../overlay/reconcile.ts";
 import type { Step } from "../../../overlay/state.ts";
@@ -216,10 +217,12 @@ test("a changed row is applied without observing", async () => {
   set({ remotes: [row] });
   await reconciler.applyRemote([row]);
   assert.equal(kernel.observations, observations);
-  assert.deepEqual(kinds(kernel.applied.at(-1)), ["forward-put", "steer-put", "neigh-put"]);
+  const broadcast = ALL_HOSTS_MACS.map(() => "copy-put");
+  const entries = ["forward-put", "steer-put", "neigh-put"];
+  assert.deepEqual(kinds(kernel.applied.at(-1)), [...entries, ...broadcast]);
   set({ remotes: [{ ...row, vtep: "192.0.2.3" }] });
   await reconciler.applyRemote([row]);
-  assert.deepEqual(kinds(kernel.applied.at(-1)), ["forward-put"]);
+  assert.deepEqual(kinds(kernel.applied.at(-1)), ["forward-put", ...broadcast]);
   set({ remotes: [], keep: PROOF });
   await reconciler.applyRemote([row]);
   assert.deepEqual(kinds(kernel.applied.at(-1)), ["forward-del", "steer-del", "neigh-del"]);

@@ -1,12 +1,14 @@
 /** Rendering: exact lines, grouping, and no word that could be more than a word. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isGone, readBatchErrors } from "../../../overlay/failures.ts";
+import { failureCure, failureText, isGone, readBatchErrors } from "../../../overlay/failures.ts";
 import { batchText, render } from "../../../overlay/render.ts";
 import type { Step } from "../../../overlay/state.ts";
 
 const netns = "tsweave-0123456789";
 const mac = "02:42:0a:20:00:09";
+
+const SNOOPING = "mcast_snooping 1 mcast_querier 1 mcast_query_use_ifaddr 1 mcast_hash_max 16384";
 
 const LINES: readonly [Step, string, string][] = [
   [{ kind: "netns-add", netns }, "ip", `netns add ${netns}`],
@@ -15,7 +17,7 @@ const LINES: readonly [Step, string, string][] = [
   [
     { kind: "bridge-add", netns, mac, mtuBytes: 1450 },
     "ip",
-    `link add br0 mtu 1450 address ${mac} type bridge stp_state 0`,
+    `link add br0 mtu 1450 address ${mac} type bridge stp_state 0 ${SNOOPING}`,
   ],
   [
     { kind: "vxlan-add", netns, vni: 256, port: 4789, mtuBytes: 1450, underlay: 4 },
@@ -34,7 +36,11 @@ const LINES: readonly [Step, string, string][] = [
     "ip",
     "link set dev vxlan0 mtu 1450 master br0 up",
   ],
-  [{ kind: "learning-off", netns }, "ip", "link set dev vxlan0 type bridge_slave learning off"],
+  [
+    { kind: "learning-off", netns },
+    "ip",
+    "link set dev vxlan0 type bridge_slave learning off mcast_router 2",
+  ],
   [
     {
       kind: "veth-add",
@@ -58,7 +64,23 @@ const LINES: readonly [Step, string, string][] = [
     "bridge",
     `fdb replace ${mac} dev vxlan0 dst 192.0.2.2 self permanent`,
   ],
-  [{ kind: "steer-put", netns, mac }, "bridge", `fdb replace ${mac} dev vxlan0 master static`],
+  [
+    { kind: "copy-put", netns, mac: "01:00:5e:01:01:01", vtep: "192.0.2.2" },
+    "bridge",
+    "fdb append 01:00:5e:01:01:01 dev vxlan0 dst 192.0.2.2 self permanent",
+  ],
+  [
+    { kind: "copy-del", netns, mac: "01:00:5e:01:01:01", vtep: "192.0.2.2" },
+    "bridge",
+    "fdb del 01:00:5e:01:01:01 dev vxlan0 dst 192.0.2.2 self",
+  ],
+  [{ kind: "steer-put", netns, mac }, "bridge", `fdb replace ${mac} dev vxlan0 master static sticky`],
+  [
+    { kind: "steer-put", netns, mac, direct: true },
+    "bridge",
+    `fdb replace ${mac} dev gw0 master static sticky`,
+  ],
+  [{ kind: "steer-del", netns, mac, direct: true }, "bridge", `fdb del ${mac} dev gw0 master`],
 ];
 
 for (const [step, tool, line] of LINES) {
@@ -121,4 +143,20 @@ test("only a deletion of what is gone is forgiven", () => {
   assert.ok(!isGone({ step: { kind: "neigh-put", netns, ip: "10.32.0.9", mac }, error }));
   const busy = "RTNETLINK answers: Device or resource busy";
   assert.ok(!isGone({ step: { kind: "neigh-del", netns, ip: "10.32.0.9" }, error: busy }));
+});
+
+test("a VNI that another device of the host has is said in words, with the cure", () => {
+  const add = { kind: "vxlan-add", netns: "n", vni: 256, port: 4789, mtuBytes: 1450 } as const;
+  const step = { ...add, underlay: 4 } as const;
+  for (const error of [
+    "Error: A VXLAN device with the specified VNI already exists.",
+    "RTNETLINK answers: File exists",
+  ]) {
+    const text = failureText({ step, error });
+    assert.match(text, /^VNI 256 on UDP 4789 belongs to another VXLAN device/);
+    assert.match(failureCure(`network tsweave: ${text}`) ?? "", /--vxlan-port/);
+  }
+  const other = failureText({ step, error: "Operation not permitted" });
+  assert.equal(other, "vxlan-add: Operation not permitted");
+  assert.equal(failureCure(other), undefined);
 });

@@ -1,9 +1,11 @@
 /**
- * Asks DNS questions, one after the other, and prints the replies as JSON: run by dns.test.ts in
- * the network namespace of a container, or of a host.
+ * Asks DNS questions, one after the other, and prints the replies as JSON; or one question for
+ * ever, printing what changes. Run by name-askers.ts in the network namespace of a container, or
+ * of a host.
  *
  *     node dns-asker.mjs '[{"name": "web", "type": "A", "server": "127.0.0.11", "port": 53,
  *                           "udpBytes": 1232, "tcp": true}]'          all but the name may be absent
+ *     node dns-asker.mjs --watch web          1763755200000 NOERROR 10.32.0.2 10.40.0.2   each change
  */
 import { createSocket } from "node:dgram";
 import { connect } from "node:net";
@@ -58,8 +60,11 @@ async function ask({ name, type = "A", server = "127.0.0.11", port = 53, udpByte
   const additionals = udpBytes ? [{ type: "OPT", name: ".", udpPayloadSize: udpBytes }] : [];
   const questions = [{ name, type }];
   const query = packet.encode({ type: "query", id: 1, flags: 0x100, questions, additionals });
+  const startMs = performance.now();
   const bytes = await (tcp ? viaTcp : viaUdp)(query, server, port);
-  if (typeof bytes === "string") return { rcode: bytes, answers: [], soa: "", truncated: false };
+  const tookMs = performance.now() - startMs;
+  const nothing = { answers: [], soa: "", truncated: false, bytes: 0, tookMs };
+  if (typeof bytes === "string") return { rcode: bytes, ...nothing };
   const reply = packet.decode(bytes);
   return {
     rcode: reply.rcode,
@@ -67,9 +72,42 @@ async function ask({ name, type = "A", server = "127.0.0.11", port = 53, udpByte
     soa: reply.authorities.find((record) => record.type === "SOA")?.name ?? "",
     truncated: reply.flag_tc,
     bytes: bytes.length,
+    tookMs,
   };
 }
 
-const replies = [];
-for (const question of JSON.parse(process.argv[2] ?? "[]")) replies.push(await ask(question));
-console.log(JSON.stringify(replies));
+const WATCH_PERIOD_MS = 20;
+const SILENCE_MS = 500;
+
+/** Of replies that come late, because somebody else was asked, those to later questions count. */
+function watch(name) {
+  const socket = createSocket("udp4");
+  let [id, answered, heardMs, told] = [0, 0, Date.now(), ""];
+  const tell = (now) => {
+    if (now === told) return;
+    told = now;
+    console.log(`${Date.now()} ${now}`);
+  };
+  socket.on("error", () => undefined); // Refused while a daemon is down: that is silence.
+  socket.on("message", (bytes) => {
+    const reply = packet.decode(bytes);
+    if (reply.id < answered) return;
+    [answered, heardMs] = [reply.id, Date.now()];
+    tell([reply.rcode, ...reply.answers.map(text).sort()].join(" "));
+  });
+  socket.connect(53, "127.0.0.11", () => {
+    setInterval(() => {
+      id = Math.min(id + 1, 65_535);
+      const questions = [{ name, type: "A" }];
+      socket.send(packet.encode({ type: "query", id, flags: 0x100, questions }), () => undefined);
+      if (Date.now() - heardMs > SILENCE_MS) tell("silence");
+    }, WATCH_PERIOD_MS);
+  });
+}
+
+if (process.argv[2] === "--watch") watch(process.argv[3] ?? "");
+else {
+  const replies = [];
+  for (const question of JSON.parse(process.argv[2] ?? "[]")) replies.push(await ask(question));
+  console.log(JSON.stringify(replies));
+}
