@@ -10,7 +10,9 @@ say() { printf '\n== %s\n' "$*" >&2; }
 for tier in $tiers; do
   say "$tier"
   case "$tier" in
-    static) npm run --silent check || status=1 ;;
+    static)
+      npm run --silent check || status=1
+      npm run --silent audit || status=1 ;;
     unit)
       # shellcheck disable=SC2046
       node --import tsx --test --test-reporter=spec test/*.test.ts \

@@ -1,5 +1,5 @@
 /** Multicast groups of this host: told in its rows, and of all hosts for `status groups`. */
-import type { Clock, Tables } from "../../mesh/index.ts";
+import type { Clock } from "../../mesh/index.ts";
 import {
   GroupWatch,
   groupsToWire,
@@ -15,12 +15,12 @@ import type { SharedRows } from "./shared-rows.ts";
 
 /** Looks at the members of these networks once started. */
 export function openGroups(
-  { clock, log, advertise, stops }: Pick<Base, "clock" | "log" | "advertise" | "stops">,
-  tables: Pick<Tables, "put" | "remove">,
+  { clock, log, stops }: Pick<Base, "clock" | "log" | "stops">,
+  { node, address }: Pick<OpenMesh, "node" | "address">,
   kernel: Pick<LinuxKernel, "joins" | "onJoin">,
   networks: () => readonly Network[],
 ): GroupWatch {
-  const vtep = advertise.host;
+  const { tables } = node;
   const groups = new GroupWatch({
     clock,
     log: log.child({ part: "groups" }),
@@ -29,7 +29,7 @@ export function openGroups(
     networks,
     publish: (network, told) => {
       if (told.length === 0) tables.remove("groups", network);
-      else tables.put("groups", network, groupsToWire({ vtep, groups: told }));
+      else tables.put("groups", network, groupsToWire({ vtep: address().host, groups: told }));
     },
   });
   stops.add("groups", () => groups.stop());

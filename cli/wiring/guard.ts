@@ -1,4 +1,4 @@
-/** The guard against VXLAN and gossip made by containers, as long as the daemon lives and beyond. */
+/** The guard against VXLAN and gossip of containers, as long as the daemon lives and beyond. */
 import { TIMES } from "../../mesh/index.ts";
 import { HostGuard } from "../../overlay/index.ts";
 import type { Base } from "./base.ts";

@@ -68,5 +68,5 @@ export function openReconciler(
     keep.look(() => reconciler.request("rows of a peer are complete"));
     return input();
   });
-  return { reconciler, groups: openGroups(base, node.tables, kernel, networks) };
+  return { reconciler, groups: openGroups(base, { node, address }, kernel, networks) };
 }

@@ -6,8 +6,8 @@
  * there is no other one, the mesh is left as it is.
  */
 import { isIP } from "node:net";
-import { type HostPort, type Log, messageOf } from "../../mesh/index.ts";
-import { endpointToWire } from "../../overlay/index.ts";
+import { type HostPort, type Log, messageOf, type PeerId } from "../../mesh/index.ts";
+import { endpointToWire, groupsToWire } from "../../overlay/index.ts";
 import { chooseAdvertise, isOwnAddress } from "../advertise.ts";
 import type { LaunchConfig } from "../config.ts";
 import type { HealthProblem } from "../control/api.ts";
@@ -17,7 +17,7 @@ import type { SharedRows } from "./shared-rows.ts";
 export interface OwnAddressPorts {
   readonly config: Pick<LaunchConfig, "advertise" | "bind">;
   readonly mesh: Pick<OpenMesh, "node" | "engine" | "self" | "address">;
-  readonly rows: Pick<SharedRows, "endpoints">;
+  readonly rows: Pick<SharedRows, "endpoints" | "groups">;
   /** Peers named at launch. */
   readonly peers: readonly HostPort[];
   readonly log: Log;
@@ -77,9 +77,14 @@ export class OwnAddress {
   /** Own rows name the address that frames go to; who has met this peer knows better already. */
   #rewrite(vtep: string): void {
     const { rows, mesh } = this.#ports;
+    const { tables } = mesh.node;
+    const isDue = (origin: PeerId, row: { readonly vtep: string }): boolean =>
+      origin === mesh.self && row.vtep !== vtep;
     for (const { origin, key, row } of [...rows.endpoints.rows()]) {
-      if (origin !== mesh.self || row.vtep === vtep) continue;
-      mesh.node.tables.put("endpoints", key, endpointToWire({ ...row, vtep }));
+      if (isDue(origin, row)) tables.put("endpoints", key, endpointToWire({ ...row, vtep }));
+    }
+    for (const { origin, key, row } of [...rows.groups.rows()]) {
+      if (isDue(origin, row)) tables.put("groups", key, groupsToWire({ ...row, vtep }));
     }
   }
 }

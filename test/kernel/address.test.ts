@@ -70,8 +70,10 @@ test("a new address is told to all, and the tunnels follow it", async () => {
   assert.equal(endpoints.find(({ name }) => name === "c2")?.vtep, "192.0.2.22");
   const [{ namespace } = { namespace: "" }] = (await h1.client.host()).namespaces;
   const fdb = await sh(`bridge -n ${namespace} fdb show dev vxlan0`);
+  // Copies of broadcasts to the old address go after the grace, as all entries.
   const unicast = fdb.split("\n").filter((line) => line.startsWith("02:42:"));
   const leadsTo = (vtep: string) => unicast.some((line) => line.includes(`dst ${vtep} `));
+  assert.match(fdb, /ff:ff:ff:ff:ff:ff dst 192\.0\.2\.22 /);
   assert.ok(leadsTo("192.0.2.22") && !leadsTo("192.0.2.2"), fdb);
   assert.deepEqual((await h1.client.status()).health.problems, []);
 });

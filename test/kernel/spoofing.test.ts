@@ -149,7 +149,7 @@ async function believes(who: Name, from: Name): Promise<boolean> {
   return false;
 }
 
-test("ARP: who is on the attacker's host believes it, who is on another hears nothing", async () => {
+test("ARP: who is on the attacker's host believes it, who is elsewhere hears nothing", async () => {
   assert.equal(await believes("friend", "near"), true, "as on any bridge");
   assert.equal(await believes("friend", "far"), true, "as on any bridge");
   for (const from of ["near", "far", "friend"] as const) {

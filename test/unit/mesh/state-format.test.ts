@@ -1,4 +1,4 @@
-/** A state directory meets another version of tsweave, or damage: what it says and what it keeps. */
+/** A state directory meets another version of tsweave, or damage: what is said and what is kept. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { decodeWire, encodeWire, nextIdentity, settleStateFormat } from "../../../mesh/index.ts";

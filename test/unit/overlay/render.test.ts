@@ -74,7 +74,11 @@ const LINES: readonly [Step, string, string][] = [
     "bridge",
     "fdb del 01:00:5e:01:01:01 dev vxlan0 dst 192.0.2.2 self",
   ],
-  [{ kind: "steer-put", netns, mac }, "bridge", `fdb replace ${mac} dev vxlan0 master static sticky`],
+  [
+    { kind: "steer-put", netns, mac },
+    "bridge",
+    `fdb replace ${mac} dev vxlan0 master static sticky`,
+  ],
   [
     { kind: "steer-put", netns, mac, direct: true },
     "bridge",
