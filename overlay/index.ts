@@ -42,7 +42,7 @@ export { type ServedPlugin, servePlugin } from "./io/plugin-server.ts";
 export { openProbeSocket } from "./io/probe-socket.ts";
 export { watchRoutes } from "./io/route-monitor.ts";
 export { setOffload, TunnelProbe } from "./io/tunnel-probe.ts";
-export { readRoutes, readUnderlay } from "./io/underlay.ts";
+export { hasAddress, readRoutes, readUnderlay } from "./io/underlay.ts";
 export { usedNamespaces, wipeKernel } from "./io/wipe.ts";
 export { type HeldEndpoint, type HeldNetwork, Ledger } from "./ledger.ts";
 export * from "./model.ts";

@@ -7,7 +7,7 @@
  */
 import { isIP } from "node:net";
 import { type HostPort, type Log, messageOf, type PeerId } from "../../mesh/index.ts";
-import { endpointToWire, groupsToWire } from "../../overlay/index.ts";
+import { endpointToWire, groupsToWire, hasAddress } from "../../overlay/index.ts";
 import { chooseAdvertise, isOwnAddress } from "../advertise.ts";
 import type { LaunchConfig } from "../config.ts";
 import type { HealthProblem } from "../control/api.ts";
@@ -41,10 +41,11 @@ export class OwnAddress {
     const { config, mesh, log } = this.#ports;
     const { host } = mesh.address();
     const wasGone = this.#isGone;
-    this.#isGone = this.#wasHere && !isOwnAddress(host);
-    if (!this.#isGone || config.advertise !== undefined) return;
-    if (!wasGone) log.warn({ host }, "this host's address is gone");
     try {
+      // A device without a carrier is not listed, and keeps its address all the same.
+      this.#isGone = this.#wasHere && !isOwnAddress(host) && !(await hasAddress(host));
+      if (!this.#isGone || config.advertise !== undefined) return;
+      if (!wasGone) log.warn({ host }, "this host's address is gone");
       const hosts = await chooseAdvertise(this.#others(), config.bind);
       const usable = hosts.filter((one) => isIP(one) === isIP(host));
       if (usable[0] === undefined) return;

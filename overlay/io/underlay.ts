@@ -110,3 +110,9 @@ function parseRows(text: string): LinkRow[] {
     throw new TsweaveError("COMMAND_FAILED", `ip: no JSON: ${messageOf(cause)}`, { cause });
   }
 }
+
+/** Whether a device of this host has the address, be it without a carrier. @throws COMMAND_FAILED */
+export async function hasAddress(host: string): Promise<boolean> {
+  const { stdout } = await run(["ip", "-o", "address", "show", "to", host]);
+  return stdout.trim() !== "";
+}

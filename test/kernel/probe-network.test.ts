@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { run } from "../../overlay/io/exec.ts";
 import { TunnelProbe } from "../../overlay/io/tunnel-probe.ts";
+import { eventually } from "../lib/mesh-hosts.ts";
 import { exitCode, type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
 import { QuietLog } from "../lib/quiet-log.ts";
 
@@ -79,6 +80,9 @@ test("over IPv6, with other addresses, and without a trace afterwards", async ()
   for (const probe of probes) await probe.remove();
   const [{ netns }] = hosts();
   const bound = `ss -Hulnp sport = :4790`;
-  assert.equal(await sh(`ip netns exec ${netns} ${bound}`), "");
+  // The kernel takes a namespace apart after its last process.
+  await eventually("the port is free", 5000, async () => {
+    assert.equal(await sh(`ip netns exec ${netns} ${bound}`), "");
+  });
   assert.equal(await exitCode(`ip netns exec ${netns} true`), 0);
 });
