@@ -41,4 +41,6 @@ export interface SandboxHook {
   open(key: string): Promise<SandboxSockets>;
   /** Removes the redirect; a sandbox that is gone or has none is no error. */
   restore(key: string): Promise<void>;
+  /** Whether the redirect is there; yes where that cannot be told. */
+  isInPlace(key: string): Promise<boolean>;
 }

@@ -6,6 +6,7 @@
  */
 import {
   asTsweaveError,
+  type Cancel,
   type Clock,
   LIMITS,
   type Log,
@@ -51,6 +52,11 @@ export interface DnsStatus {
 /** Helper processes at once when opening and, apart from those, when restoring. */
 const GATE_WIDTH = 2;
 
+/** Each sandbox is looked at once in so long, by one short process. */
+const CHECK_MS = 30_000;
+/** The least time between two of them: with more than 60 sandboxes a round takes longer. */
+const CHECK_SPACE_MS = 500;
+
 export class DnsService {
   readonly #domain: string;
   readonly #zone: Zone;
@@ -62,6 +68,7 @@ export class DnsService {
   /** BOUNDED: the endpoints of #slots. */
   readonly #keys = new Map<string, string>();
   #host: Session | undefined;
+  #cancelCheck: Cancel | undefined;
   #closed = false;
 
   constructor(
@@ -163,6 +170,7 @@ export class DnsService {
    */
   async close(options: { readonly restore: boolean }): Promise<void> {
     this.#closed = true;
+    this.#cancelCheck?.();
     this.#keys.clear();
     const slots = [...this.#slots.values()];
     for (const slot of slots) slot.clear();
@@ -204,7 +212,23 @@ export class DnsService {
     }
     const slot = new Slot(key, this.#context);
     this.#slots.set(key, slot);
+    if (this.#slots.size === 1) this.#checkNext();
     return slot;
+  }
+
+  /** Looks at the sandboxes in turn, as long as there are any. */
+  #checkNext(): void {
+    this.#cancelCheck?.();
+    if (this.#slots.size === 0 || this.#closed) return;
+    const waitMs = Math.max(CHECK_SPACE_MS, CHECK_MS / this.#slots.size);
+    this.#cancelCheck = this.#context.clock.timer("dns-check", waitMs, () => {
+      const [next] = this.#slots.values();
+      if (next === undefined) return;
+      // To the end of the line.
+      this.#slots.delete(next.key);
+      this.#slots.set(next.key, next);
+      void next.check().then(() => this.#checkNext());
+    });
   }
 }
 

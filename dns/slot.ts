@@ -110,6 +110,16 @@ export class Slot {
     });
   }
 
+  /** Puts the redirect back where somebody else removed it. Never rejects. */
+  async check(): Promise<void> {
+    const { hook, log } = this.#context;
+    if (!this.hooked || (await hook.isInPlace(this.key)) || !this.hooked) return;
+    log.warn({ key: this.key }, "the dns redirect is gone, opening the hook anew");
+    await this.renew().catch((error: unknown) => {
+      log.error({ key: this.key, err: messageOf(error) }, "dns hook not renewed");
+    });
+  }
+
   /** Closes the session if no endpoint is left; `restore` also removes the redirect first. */
   shut(options: { readonly restore: boolean }): Promise<void> {
     return this.#serially(async () => {

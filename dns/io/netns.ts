@@ -8,7 +8,7 @@ import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { type Cancel, type Clock, messageOf, TIMES, TsweaveError } from "../../mesh/index.ts";
-import { REMOVE_TABLE, toolEnvironment } from "./rules.ts";
+import { REMOVE_TABLE, TABLE, toolEnvironment } from "./rules.ts";
 
 /** Magic of the file system that namespaces are files of, linux/magic.h. */
 const NSFS = 0x6e73_6673;
@@ -74,6 +74,22 @@ export async function restoreSandbox(key: string, timeoutMs = TIMES.dnsRestoreMs
       cause: error,
       hint: `nsenter --net=${key} nft delete table ip tsweave_dns`,
     });
+  }
+}
+
+/** Whether the redirect is in place; only nft's own word that there is none says no. */
+export async function hasRedirect(key: string, timeoutMs = TIMES.dnsRestoreMs): Promise<boolean> {
+  const list = ["nft", "list", "table", ...TABLE.split(" ")];
+  try {
+    await run("nsenter", [`--net=${key}`, ...list], {
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+      env: toolEnvironment(),
+    });
+    return true;
+  } catch (error) {
+    const isAbsent = /No such file or directory/.test((error as { stderr?: string }).stderr ?? "");
+    return !(isAbsent && (await isSandbox(key)));
   }
 }
 

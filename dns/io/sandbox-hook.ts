@@ -5,7 +5,7 @@
 import { type Log, TIMES } from "../../mesh/index.ts";
 import type { SandboxHook, SandboxSockets } from "../sandbox.ts";
 import { type HandedSockets, HelperRun } from "./helper-run.ts";
-import { isSandbox, noSandbox, restoreSandbox } from "./netns.ts";
+import { hasRedirect, isSandbox, noSandbox, restoreSandbox } from "./netns.ts";
 import { acceptFrom, datagramDoor } from "./socket-doors.ts";
 
 export class HelperSandboxHook implements SandboxHook {
@@ -35,6 +35,10 @@ export class HelperSandboxHook implements SandboxHook {
 
   async restore(key: string): Promise<void> {
     await restoreSandbox(key);
+  }
+
+  async isInPlace(key: string): Promise<boolean> {
+    return await hasRedirect(key);
   }
 
   #wrap(run: HelperRun, sockets: HandedSockets): SandboxSockets {

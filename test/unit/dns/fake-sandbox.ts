@@ -75,6 +75,8 @@ export class FakeSockets implements SandboxSockets {
 export class FakeHook implements SandboxHook {
   readonly opened: { readonly key: string; readonly sockets: FakeSockets }[] = [];
   readonly restored: string[] = [];
+  /** Sandboxes whose redirect somebody removed. */
+  readonly flushed = new Set<string>();
   /** Errors for the next calls of `open`, in order. */
   readonly failures: Error[] = [];
   installError: Error | undefined;
@@ -101,6 +103,10 @@ export class FakeHook implements SandboxHook {
 
   async restore(key: string): Promise<void> {
     this.restored.push(key);
+  }
+
+  async isInPlace(key: string): Promise<boolean> {
+    return !this.flushed.delete(key);
   }
 
   /** The sockets opened last. */

@@ -261,3 +261,23 @@ test("the host's own listener: the whole zone and nothing else, over UDP and TCP
   await dns.close({ restore: true });
   assert.equal(sockets.closed, true);
 });
+
+test("puts a redirect back that somebody removed, within a round", async () => {
+  await dns.attach(endpoint("e1"));
+  await dns.attach(endpoint("e2", "/ns/2"));
+  await clock.run(31_000);
+  assert.equal(hook.opened.length, 2, "what is in place is left alone");
+  const [first] = hook.opened;
+  hook.flushed.add("/ns/1");
+  await clock.run(31_000);
+  assert.deepEqual(
+    hook.opened.map(({ key }) => key),
+    ["/ns/1", "/ns/2", "/ns/1"],
+  );
+  assert.equal(first?.sockets.closed, true);
+  assert.equal(ask(hook.last, "web"), "10.32.0.2");
+  await dns.detach("e1");
+  hook.flushed.add("/ns/1");
+  await clock.run(31_000);
+  assert.equal(hook.opened.length, 3, "who left is not looked at");
+});

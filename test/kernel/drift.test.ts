@@ -1,0 +1,209 @@
+/**
+ * Somebody takes the data path apart at random, with pings running between containers of two real
+ * daemons: every time all is as it was, within the bound, and what was lost is told.
+ * DRIFT_SECONDS and DRIFT_SEED choose how long and what.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { after, before, type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { run } from "../../overlay/io/exec.ts";
+import { eventually } from "../lib/mesh-hosts.ts";
+import { type NetnsDaemon, NetnsDaemons } from "../lib/netns-daemons.ts";
+import { NetnsLab, sh } from "../lib/netns-hosts.ts";
+import { SeededRandom } from "../lib/seeded-random.ts";
+
+const SECONDS = Number(process.env.DRIFT_SECONDS ?? 40);
+const SEED = Number(process.env.DRIFT_SEED ?? 20_261_121);
+/** A change that no monitor shows is found by the full pass, every 30 s. */
+const HEAL_MS = 45_000;
+const PING_MS = 50;
+
+const TAG = `d${(process.pid % 0xffff).toString(16)}`;
+const lab = new NetnsLab(TAG);
+const daemons = new NetnsDaemons();
+
+interface Side {
+  readonly netns: string;
+  readonly daemon: NetnsDaemon;
+  readonly container: string;
+  readonly ip: string;
+  readonly mac: string;
+  readonly overlay: string;
+}
+
+const sides: Side[] = [];
+
+before(async () => {
+  await lab.open(2);
+  const started = lab.hosts.map(({ netns }, at) => {
+    const daemon = daemons.start(lab.hosts[at] ?? assert.fail(), `h${at + 1}`, [
+      ...(at === 0 ? [] : ["192.0.2.1"]),
+    ]);
+    return { netns, daemon, at };
+  });
+  for (const { netns, daemon, at } of started) {
+    await eventually("addresses", 60_000, async () => {
+      assert.ok((await daemon.client.status()).ipam.founded);
+    });
+    const container = await lab.container(`c${at}`);
+    const wish = { target: container, names: [container], dns: true, gateway: true };
+    const { ip, mac } = await daemon.client.attach(wish);
+    const [first] = (await daemon.client.namespaces()).namespaces;
+    sides.push({ netns, daemon, container, ip, mac, overlay: first?.namespace ?? "" });
+  }
+  await eventually("pings pass", 20_000, async () => assert.ok(await isReached()));
+});
+
+after(async () => {
+  await daemons.close();
+  await lab.close();
+});
+
+function pair(): [Side, Side] {
+  const [first, second] = sides;
+  assert.ok(first && second);
+  return [first, second];
+}
+
+async function isReached(): Promise<boolean> {
+  const [from, to] = pair();
+  const ping = ["ip", "netns", "exec", from.container, "busybox", "ping", "-c1", "-W1", to.ip];
+  return (await run(ping, { tolerant: true })).exitCode === 0;
+}
+
+/** What one host's data path is, without numbers that the kernel chooses; "" while it has none. */
+async function pictureOf({ netns, overlay, container }: Side): Promise<string> {
+  const looks = [
+    ["ip", "-n", overlay, "-o", "link"],
+    ["ip", "-n", overlay, "-o", "addr", "show", "dev", "br0", "scope", "global"],
+    ["ip", "-n", overlay, "neigh", "show", "nud", "permanent"],
+    ["bridge", "-n", overlay, "fdb", "show"],
+    ["ip", "netns", "exec", overlay, "sysctl", "-a", "-r", "br0.*(disable_ipv6|arp)|ip_forward$"],
+    ["ip", "netns", "exec", netns, "nft", "-s", "list", "ruleset"],
+    ["ip", "netns", "exec", container, "nft", "-s", "list", "ruleset"],
+  ];
+  const texts: string[] = [];
+  for (const argv of looks) {
+    const { exitCode, stdout } = await run(argv, { tolerant: true });
+    if (exitCode !== 0) return "";
+    texts.push(...stdout.split("\n").map(plain).filter(isLasting).toSorted());
+  }
+  return texts.join("\n");
+}
+
+/** A line without indexes, queue settings and the ports that new sockets got. */
+function plain(line: string): string {
+  const link = /^\d+: ([^@:]+).*<(.*?)>.* mtu (\d+)/.exec(line);
+  const isUp = link?.[2]?.split(",").includes("UP") === true;
+  if (link !== null) return `${link[1]} ${isUp ? "up" : "down"} ${link[3]}`;
+  return line
+    .replace(/^\d+: /, "")
+    .replace(/ valid_lft.*/, "")
+    .trimEnd();
+}
+
+/** Forwards of addresses of ours and of groups; elements and whatever else is no forward. */
+function isLasting(line: string): boolean {
+  const isForward = / (dev|master) /.test(line) && /^([0-9a-f]{2}:){5}/.test(line);
+  return line !== "" && (!isForward || /^(02:42|ff:ff)/.test(line));
+}
+
+type Damage = readonly [what: string, commands: (near: Side, far: Side) => readonly string[]];
+
+const inside = (netns: string, words: string): string => `ip netns exec ${netns} ${words}`;
+
+const DAMAGES: readonly Damage[] = [
+  ["a neighbour", (near, far) => [`ip -n ${near.overlay} neigh del ${far.ip} dev vxlan0`]],
+  ["all neighbours", (near) => [`ip -n ${near.overlay} neigh flush nud permanent dev vxlan0`]],
+  ["a forward", (near, far) => [`bridge -n ${near.overlay} fdb del ${far.mac} dev vxlan0 self`]],
+  ["a steer", (near, far) => [`bridge -n ${near.overlay} fdb del ${far.mac} dev vxlan0 master`]],
+  ["br0 down", (near) => [`ip -n ${near.overlay} link set br0 down`]],
+  ["vxlan0 down", (near) => [`ip -n ${near.overlay} link set vxlan0 down`]],
+  ["no vxlan0", (near) => [`ip -n ${near.overlay} link del vxlan0`]],
+  ["vxlan0 off br0", (near) => [`ip -n ${near.overlay} link set vxlan0 nomaster`]],
+  ["a small MTU", (near) => [`ip -n ${near.overlay} link set vxlan0 mtu 1300`]],
+  ["no gateway address", (near) => [`ip -n ${near.overlay} addr flush dev br0 scope global`]],
+  ["no name of the namespace", (near) => [`ip netns del ${near.overlay}`]],
+  ["no nft rules on the host", (near) => [inside(near.netns, "nft flush ruleset")]],
+  ["no nft rules in the container", (near) => [inside(near.container, "nft flush ruleset")]],
+];
+
+/** Pings all the time; how many were sent and how many answered. */
+function pingAllTheTime(): () => Promise<{ readonly sent: number; readonly lost: number }> {
+  const [from, to] = pair();
+  const ping = ["busybox", "ping", "-i", String(PING_MS / 1000), to.ip];
+  const child = spawn("ip", ["netns", "exec", from.container, ...ping]);
+  let text = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    text = (text + chunk.toString()).slice(-2000);
+  });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  return async () => {
+    child.kill("SIGINT");
+    await ended;
+    const [, sent = 0, received = 0] =
+      /(\d+) packets transmitted, (\d+) packets received/.exec(text)?.map(Number) ?? [];
+    return { sent, lost: sent - received };
+  };
+}
+
+test("whatever is taken away comes back", { timeout: (SECONDS + 200) * 1000 }, async (context) => {
+  const random = new SeededRandom(SEED);
+  const before = await steady();
+  const healMs = new Map<string, number[]>();
+  const stopPings = pingAllTheTime();
+  const endMs = performance.now() + SECONDS * 1000;
+  const order: Damage[] = [];
+  while (performance.now() < endMs) {
+    if (order.length === 0) order.push(...DAMAGES);
+    const [damage] = order.splice(random.below(order.length), 1);
+    const [near, far] = random.chance(0.5) ? pair() : pair().toReversed();
+    assert.ok(damage && near && far);
+    const [what, commands] = damage;
+    for (const line of commands(near, far)) await sh(line);
+    const startMs = performance.now();
+    await eventually(`${what} at ${near.netns} (seed ${SEED})`, HEAL_MS, async () => {
+      assert.equal(await pictureOf(near), before.get(near.netns));
+    });
+    healMs.set(what, [...(healMs.get(what) ?? []), performance.now() - startMs]);
+    await eventually(`pings after ${what}`, 10_000, async () => assert.ok(await isReached()));
+    await sleep(random.below(1000));
+  }
+  tell(context, healMs, await stopPings());
+});
+
+/** The picture of both hosts once it changes no more. */
+async function steady(): Promise<ReadonlyMap<string, string>> {
+  const pictures = async () =>
+    new Map(
+      await Promise.all(sides.map(async (side) => [side.netns, await pictureOf(side)] as const)),
+    );
+  let found = await pictures();
+  await eventually("a steady data path", 60_000, async () => {
+    const last = found;
+    await sleep(2000);
+    found = await pictures();
+    for (const [netns, picture] of found) {
+      assert.notEqual(picture, "");
+      assert.equal(picture, last.get(netns));
+    }
+  });
+  return found;
+}
+
+function tell(
+  context: TestContext,
+  healMs: ReadonlyMap<string, readonly number[]>,
+  { sent, lost }: { readonly sent: number; readonly lost: number },
+): void {
+  for (const [what, all] of healMs) {
+    context.diagnostic(`${what}: ${all.length} times, healed in ${Math.max(...all).toFixed(0)} ms`);
+  }
+  const lostMs = lost * PING_MS;
+  context.diagnostic(
+    `seed ${SEED}: ${lost} of ${sent} pings lost, ${(lostMs / 1000).toFixed(1)} s`,
+  );
+  const healed = [...healMs.values()].flat();
+  assert.ok(sent > 0 && lostMs <= healed.reduce((sum, ms) => sum + ms, 0), "loss without damage");
+}
