@@ -100,6 +100,7 @@ function plain(line: string): string {
   return line
     .replace(/^\d+: /, "")
     .replace(/ valid_lft.*/, "")
+    .replace(/127\.0\.0\.11:\d+|sport != \d+/g, "PORT")
     .trimEnd();
 }
 
