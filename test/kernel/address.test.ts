@@ -4,29 +4,17 @@ import { after, before, test } from "node:test";
 import { eventually } from "../lib/mesh-hosts.ts";
 import { connection, type NetnsDaemon, NetnsDaemons } from "../lib/netns-daemons.ts";
 import { exitCode, type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
+import { type AttachedContainer, foundedMesh } from "../lib/netns-mesh.ts";
 
 const TAG = `v${(process.pid % 0xffff).toString(16)}`;
 const lab = new NetnsLab(TAG);
 const daemons = new NetnsDaemons();
-const all: NetnsDaemon[] = [];
-const containers: { readonly netns: string; readonly ip: string }[] = [];
+let all: NetnsDaemon[] = [];
+let containers: AttachedContainer[] = [];
 
 before(async () => {
   await lab.open(3);
-  for (const [at, host] of lab.hosts.entries()) {
-    all.push(daemons.start(host, `h${at + 1}`, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]));
-  }
-  await eventually("founded", 120_000, async () => {
-    for (const { client } of all) {
-      const { ipam, mesh } = await client.status();
-      assert.ok(ipam.founded && mesh.alive === 3, ipam.text);
-    }
-  });
-  for (const [at, { client }] of all.entries()) {
-    const netns = await lab.container(`c${at + 1}`);
-    const { ip } = await client.attach({ target: netns, names: [`c${at + 1}`], dns: false });
-    containers.push({ netns, ip });
-  }
+  ({ all, containers } = await foundedMesh(lab, daemons));
 });
 
 after(async () => {

@@ -7,19 +7,21 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../overlay/io/exec.ts";
 import { PROBE_PROGRAM } from "../../overlay/io/probe-program.ts";
+import { UNLESS_LONG } from "../lib/long-run.ts";
 import { eventually } from "../lib/mesh-hosts.ts";
 import { type NetnsDaemon, NetnsDaemons } from "../lib/netns-daemons.ts";
 import { exitCode, type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
+import { type AttachedContainer, foundedMesh } from "../lib/netns-mesh.ts";
 
 const TAG = `t${(process.pid % 0xffff).toString(16)}`;
 const lab = new NetnsLab(TAG);
 const daemons = new NetnsDaemons();
 const LAN = `tw${TAG}-lan`;
-const all: NetnsDaemon[] = [];
+let all: NetnsDaemon[] = [];
 /** In so long a daemon has seen a change of its links. */
 const LOOK_MS = 5000;
 const NUDGES_MAX = 4;
-const containers: { readonly netns: string; readonly ip: string }[] = [];
+let containers: AttachedContainer[] = [];
 
 function hosts(): [NetnsHost, NetnsHost] {
   const [a, b] = lab.hosts;
@@ -38,20 +40,7 @@ const between = async (bytes: number) => await sh(`ip -n ${LAN} link set port2 m
 
 before(async () => {
   await lab.open(2);
-  for (const [at, host] of hosts().entries()) {
-    all.push(daemons.start(host, `h${at + 1}`, ["192.0.2.1", "192.0.2.2"]));
-  }
-  await eventually("founded", 60_000, async () => {
-    for (const { client, name } of all) {
-      const { ipam, health } = await client.status();
-      assert.ok(ipam.founded, `${name}: ${ipam.text} ${JSON.stringify(health.problems)}`);
-    }
-  });
-  for (const [at, { client }] of all.entries()) {
-    const netns = await lab.container(`c${at + 1}`);
-    const { ip } = await client.attach({ target: netns, names: [`c${at + 1}`], dns: false });
-    containers.push({ netns, ip });
-  }
+  ({ all, containers } = await foundedMesh(lab, daemons));
 });
 
 after(async () => {
@@ -95,7 +84,10 @@ async function fromContainer(fullBytes: number) {
   return JSON.parse(stdout) as { isFull: boolean; isChecked: boolean; largestBytes: number | null };
 }
 
-test("a path that swallows large packets is found, said, and the networks fit it", async () => {
+const SWALLOWS = "a path that swallows large packets is found, said, and the networks fit it";
+
+// Three minutes: what is proved is proved in rounds.
+test(SWALLOWS, { skip: UNLESS_LONG }, async () => {
   const [h1, h2] = both();
   const mtuOf = async ({ client }: NetnsDaemon) => (await client.read("networks")).networks[0];
   await between(1400);

@@ -8,13 +8,14 @@ import { run } from "../../overlay/io/exec.ts";
 import { eventually } from "../lib/mesh-hosts.ts";
 import { type NetnsDaemon, NetnsDaemons } from "../lib/netns-daemons.ts";
 import { exitCode, type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
+import { type AttachedContainer, foundedMesh } from "../lib/netns-mesh.ts";
 
 const TAG = `u${(process.pid % 0xffff).toString(16)}`;
 const lab = new NetnsLab(TAG);
 const daemons = new NetnsDaemons();
 const LAN = `tw${TAG}-lan`;
 let all: NetnsDaemon[] = [];
-let containers: { readonly netns: string; readonly ip: string }[] = [];
+let containers: AttachedContainer[] = [];
 
 function hosts(): [NetnsHost, NetnsHost, NetnsHost] {
   const [a, b, c] = lab.hosts;
@@ -32,20 +33,7 @@ async function setMtu(index: number, bytes: number): Promise<void> {
 before(async () => {
   await lab.open(3);
   await sh(`ip -n ${LAN} link set lan0 mtu 9000`);
-  all = hosts().map((host, at) =>
-    daemons.start(host, `h${at + 1}`, ["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
-  );
-  await eventually("founded", 120_000, async () => {
-    for (const { client } of all) {
-      const { ipam, mesh } = await client.status();
-      assert.ok(ipam.founded && mesh.alive === 3, ipam.text);
-    }
-  });
-  for (const [at, { client }] of all.entries()) {
-    const netns = await lab.container(`c${at + 1}`);
-    const { ip } = await client.attach({ target: netns, names: [`c${at + 1}`], dns: false });
-    containers.push({ netns, ip });
-  }
+  ({ all, containers } = await foundedMesh(lab, daemons));
 });
 
 after(async () => {
