@@ -111,7 +111,7 @@ function parseRows(text: string): LinkRow[] {
   }
 }
 
-/** Whether a device of this host has the address, be it without a carrier. @throws COMMAND_FAILED */
+/** Whether a device of this host has it, be it without a carrier. @throws COMMAND_FAILED */
 export async function hasAddress(host: string): Promise<boolean> {
   const { stdout } = await run(["ip", "-o", "address", "show", "to", host]);
   return stdout.trim() !== "";
