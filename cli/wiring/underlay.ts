@@ -108,8 +108,10 @@ export class Underlay {
 
   /** The host that offers least, and what. */
   least(): { readonly origin: PeerId; readonly row: HostRow } {
-    const { self } = this.#options;
-    return leastOffer(this.offers()) ?? { origin: self, row: this.#own };
+    const own = { origin: this.#options.self, row: this.#own };
+    const least = leastOffer(this.offers()) ?? own;
+    // Of equal offers this host's own is named: it is the one that a person here can look at.
+    return least.row.overlayMtuBytes === own.row.overlayMtuBytes ? own : least;
   }
 
   /** What packets could have if nothing were proved about paths: what is worth trying. */
