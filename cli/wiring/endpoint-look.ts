@@ -17,6 +17,7 @@ import { overlayEnd } from "../../overlay/index.ts";
 import type { NamespaceRow } from "../control/api.ts";
 import type { FarLook, LookWish } from "../control/look-api.ts";
 import { farLook, lookAtLinks } from "../explain/link-look.ts";
+import { atMost } from "./at-most.ts";
 
 const SERVICE = "endpoint";
 const DEADLINE_MS = 4000;
@@ -27,7 +28,7 @@ const STATES = ["up", "down", "missing"] as const;
 
 /** Answers the questions of others about endpoints of this host. */
 export function serveEndpointLooks(rpc: Rpc, namespaces: () => readonly NamespaceRow[]): Cancel {
-  let running = 0;
+  const bounded = atMost(AT_ONCE_MAX, "looks");
   return rpc.serve(SERVICE, async (_from, body) => {
     const fields = readArray(body, "endpoint", 2, 16);
     const network = readString(fields[0], "endpoint.network", 255);
@@ -35,14 +36,10 @@ export function serveEndpointLooks(rpc: Rpc, namespaces: () => readonly Namespac
     if (!/^[0-9a-f]{8,64}$/.test(id)) {
       throw new TsweaveError("BAD_REQUEST", "endpoint.id is not an id");
     }
-    if (running >= AT_ONCE_MAX) throw new TsweaveError("BAD_REQUEST", "too many looks at once");
-    running += 1;
-    try {
+    return await bounded(async () => {
       const netns = namespaces().find((one) => one.network === network)?.namespace;
       return toWire(await lookAtEndpoint(netns, id));
-    } finally {
-      running -= 1;
-    }
+    });
   });
 }
 

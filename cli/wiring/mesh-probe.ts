@@ -20,6 +20,7 @@ import {
   type ProbeWish,
 } from "../control/probe-api.ts";
 import { type ProbePorts, probePeers } from "../doctor/probe-peers.ts";
+import { atMost } from "./at-most.ts";
 
 const SERVICE = "probe";
 const DEADLINE_MS = 30_000;
@@ -30,16 +31,10 @@ const NUMBER_MAX = 2 ** 40;
 
 /** Answers the questions of others. */
 export function serveProbes(rpc: Rpc, ports: ProbePorts): Cancel {
-  let running = 0;
+  const bounded = atMost(AT_ONCE_MAX, "probes");
   return rpc.serve(SERVICE, async (_from, body) => {
     const to = readArray(body, "probe", 1, PROBE_TARGETS_MAX).map((one) => readId(one));
-    if (running >= AT_ONCE_MAX) throw new TsweaveError("BAD_REQUEST", "too many probes at once");
-    running += 1;
-    try {
-      return (await probePeers(ports, to)).map(rowToWire);
-    } finally {
-      running -= 1;
-    }
+    return await bounded(async () => (await probePeers(ports, to)).map(rowToWire));
   });
 }
 

@@ -52,24 +52,17 @@ export class AttachMesh {
   static async up(tag: string, count: number, cleanup: Cleanup): Promise<AttachMesh> {
     const lab = new NetnsLab(tag);
     cleanup.add("the hosts' namespaces", () => lab.close());
-    // A daemon that ends leaves its data path as it is.
-    const overlays: string[] = [];
-    cleanup.add("the overlay namespaces", async () => {
-      for (const netns of overlays) await run(["ip", "netns", "del", netns]);
-    });
     const daemons = new NetnsDaemons([BUNDLE]);
     cleanup.add("the daemons", () => daemons.close());
     await lab.open(count);
-    const hosts = lab.hosts.map(({ netns }, at) => ({ name: `h${at + 1}`, netns, at }));
-    const started = hosts.map(({ name, netns, at }) => {
-      const host = lab.hosts[at];
-      if (host === undefined) throw new Error(`no host ${at}`);
-      return { name, netns, daemon: daemons.start(host, name, at === 0 ? [] : ["192.0.2.1"]) };
+    const hosts = lab.hosts.map((host, at): AttachHost => {
+      const name = `h${at + 1}`;
+      const daemon = daemons.start(host, name, at === 0 ? [] : ["192.0.2.1"]);
+      return { name, netns: host.netns, daemon };
     });
-    const mesh = new AttachMesh(tag, started);
+    const mesh = new AttachMesh(tag, hosts);
     cleanup.add("namespaces of containers", async () => {
       for (const netns of await mesh.#namespaces()) await run(["ip", "netns", "del", netns]);
-      for (const { daemon } of mesh.hosts) overlays.push(...(await overlaysOf(daemon)));
     });
     await mesh.until("a mesh with addresses", async ({ daemon }) => {
       const { mesh: seen, ipam } = await daemon.client.status();
@@ -156,11 +149,6 @@ export class AttachMesh {
     const { stdout } = await run(["ip", "netns", "list"]);
     return stdout.match(new RegExp(`^tw${this.#tag}-c\\d+`, "gm")) ?? [];
   }
-}
-
-async function overlaysOf({ client }: NetnsDaemon): Promise<string[]> {
-  const { namespaces } = await client.namespaces();
-  return namespaces.map(({ namespace }) => namespace);
 }
 
 function bytesIn(dir: string): number {
