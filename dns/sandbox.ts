@@ -29,9 +29,16 @@ export interface SandboxSockets {
   onConnection(accept: (peer: StreamPeer) => void): Cancel;
   /** Puts the redirect in place, in one step, instead of whatever an earlier life left. */
   install(): Promise<void>;
+  /** Opens another upstream behind the same doors. Errors as SandboxHook's. */
+  reopen(): Promise<Upstream>;
+  /** Opens another upstream behind the same doors. Errors as SandboxHook's. */
+  reopen(): Promise<Upstream>;
   /** Closes the sockets, which otherwise keep the namespace alive. Idempotent. */
   close(): Promise<void>;
 }
+
+/** A new way to Docker's resolver; once `install` resolves the former one is closed. */
+export type Upstream = Pick<SandboxSockets, "upstream" | "install">;
 
 /** The open sockets of a listener for the host itself. */
 export type HostSockets = Pick<SandboxSockets, "udp" | "onConnection" | "close">;

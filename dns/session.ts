@@ -58,7 +58,7 @@ export class Session {
   readonly #sockets: HostSockets;
   readonly #view: SessionView;
   readonly #counters: DnsCounters;
-  readonly #elsewhere: Elsewhere;
+  #elsewhere: Elsewhere;
   readonly #rate: QueryRate;
   readonly #subscriptions: readonly Cancel[];
   /** BOUNDED: LIMITS.dnsTcpConnectionsMax; one more is closed at accept. */
@@ -82,6 +82,12 @@ export class Session {
       sockets.udp.onPacket((from, packet) => this.#fromUdp(from, packet)),
       sockets.onConnection((peer) => this.#accept(peer)),
     ];
+  }
+
+  /** What is not ours goes to `elsewhere` from now on; fails what is in flight. */
+  turnTo(elsewhere: Elsewhere): void {
+    this.#elsewhere.close();
+    this.#elsewhere = elsewhere;
   }
 
   /** Fails what is in flight and closes the sockets. */

@@ -18,7 +18,7 @@ import type { Gate } from "./gate.ts";
 import type { Asker } from "./lookup.ts";
 import { foldCase } from "./name.ts";
 import type { SandboxEndpoint } from "./record.ts";
-import type { SandboxHook } from "./sandbox.ts";
+import type { DatagramDoor, SandboxHook, SandboxSockets } from "./sandbox.ts";
 import { type DnsCounters, Session } from "./session.ts";
 import type { Zone } from "./zone.ts";
 
@@ -38,6 +38,12 @@ export interface SlotContext {
 const WORTH_RETRYING = new Set(["TIMED_OUT", "COMMAND_FAILED"]);
 const DEAF_PAUSE_MS_MAX = 3_600_000;
 
+/** A sandbox whose lookups come here. */
+interface Hooked {
+  readonly session: Session;
+  readonly sockets: SandboxSockets;
+}
+
 export class Slot {
   readonly key: string;
   readonly #context: SlotContext;
@@ -45,7 +51,7 @@ export class Slot {
   readonly #endpoints = new Map<string, SandboxEndpoint>();
   #asker: Asker = { networks: new Set(), links: new Set() };
   #internal = false;
-  #session: Session | undefined;
+  #hooked: Hooked | undefined;
   #problem: TsweaveError | undefined;
   #tail: Promise<void> = Promise.resolve();
   #deafPauseMs: number = TIMES.dnsDeafPauseMs;
@@ -61,7 +67,7 @@ export class Slot {
   }
 
   get hooked(): boolean {
-    return this.#session !== undefined;
+    return this.#hooked !== undefined;
   }
 
   /** Why the sandbox is not hooked although it should be. */
@@ -92,21 +98,19 @@ export class Slot {
   /** Opens the hook unless it is open or no endpoint is left; rejects when it cannot. */
   ensure(): Promise<void> {
     return this.#serially(async () => {
-      if (this.#session === undefined && !this.empty) await this.#install();
+      if (!this.hooked && !this.empty) await this.#install(() => this.#open());
     });
   }
 
-  /** Opens the hook anew and then closes the one it replaces. */
+  /**
+   * Puts the redirect in place anew, with a fresh way to Docker's resolver behind the same sockets:
+   * what is on its way to them is answered.
+   */
   renew(): Promise<void> {
     return this.#serially(async () => {
       if (this.empty) return;
-      const old = this.#session;
-      this.#session = undefined;
-      try {
-        await this.#install();
-      } finally {
-        await old?.close();
-      }
+      const hooked = this.#hooked;
+      await this.#install(() => (hooked === undefined ? this.#open() : this.#reopen(hooked)));
     });
   }
 
@@ -127,8 +131,7 @@ export class Slot {
       try {
         if (options.restore) await this.#restore();
       } finally {
-        await this.#session?.close();
-        this.#session = undefined;
+        await this.#close();
         this.#problem = undefined;
       }
     });
@@ -140,9 +143,9 @@ export class Slot {
     return result;
   }
 
-  async #install(): Promise<void> {
+  async #install(open: () => Promise<Hooked>): Promise<void> {
     try {
-      this.#session = await this.#openWithRetry();
+      this.#hooked = await this.#withRetry(open);
       this.#problem = undefined;
     } catch (error) {
       this.#problem = asTsweaveError(error);
@@ -150,33 +153,27 @@ export class Slot {
         this.#context.log.error({ key: this.key, err: messageOf(error) }, "dns hook failed");
         await this.#restore();
       }
+      await this.#close();
       throw this.#problem;
     }
   }
 
-  async #openWithRetry(): Promise<Session> {
+  async #withRetry(open: () => Promise<Hooked>): Promise<Hooked> {
     const { opening, log } = this.#context;
     try {
-      return await opening.run(() => this.#open());
+      return await opening.run(open);
     } catch (error) {
       if (!WORTH_RETRYING.has(asTsweaveError(error).code)) throw error;
       log.warn({ key: this.key, err: messageOf(error) }, "dns hook failed, trying once more");
     }
-    return await opening.run(() => this.#open());
+    return await opening.run(open);
   }
 
-  async #open(): Promise<Session> {
+  async #open(): Promise<Hooked> {
     const { hook, counters } = this.#context;
     const sockets = await hook.open(this.key);
     const view = { zone: this.#context.zone, asker: () => this.#asker };
-    const forwarder = new Forwarder(
-      { ...this.#context, upstream: sockets.upstream },
-      {
-        timeoutMs: () => (this.#internal ? TIMES.dnsForwardInternalMs : TIMES.dnsForwardMs),
-        onDeaf: () => this.#deaf(forwarder),
-      },
-    );
-    const ports = { ...this.#context, elsewhere: forwarder };
+    const ports = { ...this.#context, elsewhere: this.#forwarder(sockets.upstream) };
     const session = new Session(ports, sockets, view, counters);
     try {
       await sockets.install();
@@ -184,7 +181,31 @@ export class Slot {
       await session.close();
       throw error;
     }
-    return session;
+    return { session, sockets };
+  }
+
+  async #reopen(hooked: Hooked): Promise<Hooked> {
+    const { upstream, install } = await hooked.sockets.reopen();
+    await install();
+    hooked.session.turnTo(this.#forwarder(upstream));
+    return hooked;
+  }
+
+  async #close(): Promise<void> {
+    const hooked = this.#hooked;
+    this.#hooked = undefined;
+    await hooked?.session.close();
+  }
+
+  #forwarder(upstream: DatagramDoor): Forwarder {
+    const forwarder: Forwarder = new Forwarder(
+      { ...this.#context, upstream },
+      {
+        timeoutMs: () => (this.#internal ? TIMES.dnsForwardInternalMs : TIMES.dnsForwardMs),
+        onDeaf: () => this.#deaf(forwarder),
+      },
+    );
+    return forwarder;
   }
 
   /** Best effort: the redirect's removal is worth a warning, never worth failing the change. */

@@ -10,12 +10,16 @@ import { Socket } from "node:dgram";
 import { Server } from "node:net";
 import { messageOf, TsweaveError } from "../../mesh/index.ts";
 import { type HelperMessage, INSTALL, type Role } from "./protocol.ts";
-import { hookRules, PORT_MARKS, toolEnvironment } from "./rules.ts";
+import { hookRules, PORT_MARKS, portOf, toolEnvironment } from "./rules.ts";
 import { steadyPort } from "./steady-port.ts";
 
-export interface HandedSockets {
+/** Where lookups arrive. */
+export interface Doors {
   readonly udp: Socket;
   readonly tcp: Server;
+}
+
+export interface HandedSockets extends Doors {
   readonly upstream: Socket;
 }
 
@@ -27,20 +31,26 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 export class HelperRun {
-  /** The three sockets, once all are here. */
+  /** The three sockets, once all are here; the doors are those that were there, if they were. */
   readonly sockets: Promise<HandedSockets>;
   readonly #key: string;
   readonly #child: ChildProcess;
   readonly #handed = deferred<HandedSockets>();
   readonly #installed = deferred<void>();
   readonly #timer: NodeJS.Timeout;
+  readonly #doors: Doors | undefined;
+  /** What this run opened. */
   #parts: Partial<HandedSockets> = {};
   #stderr = "";
   #over = false;
 
-  /** Starts `command` inside the namespace `key`; the whole run may take `timeoutMs`. */
-  constructor(key: string, command: readonly string[], timeoutMs: number) {
+  /**
+   * Starts `command` inside the namespace `key`; the whole run may take `timeoutMs`. With `doors`
+   * of an earlier run it opens an upstream only.
+   */
+  constructor(key: string, command: readonly string[], timeoutMs: number, doors?: Doors) {
     this.#key = key;
+    this.#doors = doors;
     this.sockets = this.#handed.promise;
     this.#timer = setTimeout(
       () => this.#fail("TIMED_OUT", `no DNS hook within ${timeoutMs} ms`),
@@ -50,11 +60,7 @@ export class HelperRun {
       // A group of its own, so that it ends together with the nft it started.
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
-      env: {
-        ...toolEnvironment(),
-        TSWEAVE_RULES: hookRules(PORT_MARKS),
-        TSWEAVE_UDP_PORT: String(steadyPort(key)),
-      },
+      env: { ...toolEnvironment(), ...instructions(key, doors) },
     });
     this.#child.on("message", (message, handle) => this.#receive(message as HelperMessage, handle));
     this.#child.stderr?.on("data", (chunk: Buffer) => {
@@ -101,7 +107,7 @@ export class HelperRun {
     if (role === "tcp" && handle instanceof Server) this.#parts = { ...this.#parts, tcp: handle };
     if (role !== "tcp" && handle instanceof Socket)
       this.#parts = { ...this.#parts, [role]: handle };
-    const { udp, tcp, upstream } = this.#parts;
+    const { udp, tcp, upstream } = { ...this.#doors, ...this.#parts };
     if (udp === undefined || tcp === undefined || upstream === undefined) return;
     this.#parts = {};
     this.#handed.resolve({ udp, tcp, upstream });
@@ -136,6 +142,22 @@ export class HelperRun {
     this.#over = true;
     clearTimeout(this.#timer);
   }
+}
+
+/** What the helper is told by its environment. */
+function instructions(key: string, doors: Doors | undefined): NodeJS.ProcessEnv {
+  if (doors === undefined) {
+    return {
+      TSWEAVE_RULES: hookRules(PORT_MARKS),
+      TSWEAVE_UDP_PORT: String(steadyPort(key)),
+    };
+  }
+  const udp = doors.udp.address().port;
+  const tcp = portOf(doors.tcp);
+  return {
+    TSWEAVE_RULES: hookRules({ ...PORT_MARKS, udp, tcp }),
+    TSWEAVE_KEPT_PORTS: `${udp} ${tcp}`,
+  };
 }
 
 interface Deferred<T> {

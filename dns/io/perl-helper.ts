@@ -51,20 +51,23 @@ sub opened {
   my (undef, $port) = unpack('S n', getsockname($socket));
   return ($socket, $port);
 }
-my ($udp, $udp_port) = opened(2, '127.0.0.11', $ENV{TSWEAVE_UDP_PORT});
-my ($tcp, $tcp_port) = opened(1, '127.0.0.11');
+my ($udp, $udp_port, $tcp, $tcp_port);
+if (!$ENV{TSWEAVE_KEPT_PORTS}) {
+  ($udp, $udp_port) = opened(2, '127.0.0.11', $ENV{TSWEAVE_UDP_PORT});
+  ($tcp, $tcp_port) = opened(1, '127.0.0.11');
+}
 my ($upstream, $upstream_port) = opened(2, '127.0.0.1');
 my $handle = '{"cmd":"NODE_HANDLE","type":"%s","dgramType":"udp4",'
   . '"msg":{"type":"socket","role":"%s"}}';
-say_line(sprintf($handle, 'dgram.Socket', 'udp'), fileno $udp);
-say_line(sprintf($handle, 'net.Server', 'tcp'), fileno $tcp);
+say_line(sprintf($handle, 'dgram.Socket', 'udp'), fileno $udp) if defined $udp;
+say_line(sprintf($handle, 'net.Server', 'tcp'), fileno $tcp) if defined $tcp;
 say_line(sprintf($handle, 'dgram.Socket', 'upstream'), fileno $upstream);
 while (1) {
   my $line = <$ipc>;
   exit 1 if !defined $line;
   last if $line =~ /"type":"install"/;
 }
-close $_ for $udp, $tcp, $upstream;
+close $_ for grep { defined } $udp, $tcp, $upstream;
 my $rules = $ENV{TSWEAVE_RULES};
 $rules =~ s/UDP_PORT/$udp_port/; $rules =~ s/TCP_PORT/$tcp_port/;
 $rules =~ s/UPSTREAM_PORT/$upstream_port/;

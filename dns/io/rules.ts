@@ -5,6 +5,7 @@
  * Law: one table of our own, replaced in one transaction, ahead of Docker's rules at priority
  * -100; lookups from the exempt port pass it and meet Docker's.
  */
+import type { Server } from "node:net";
 
 export const TABLE = "ip tsweave_dns";
 
@@ -36,6 +37,12 @@ export function hookRules(ports: HookPorts): string {
   }
 }
 `;
+}
+
+/** The port that a server listens on; 0 if on none. */
+export function portOf(server: Server): number {
+  const address = server.address();
+  return address !== null && typeof address === "object" ? address.port : 0;
 }
 
 /** Debian keeps nft and nsenter where a service's PATH may not look. */

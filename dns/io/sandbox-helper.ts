@@ -1,6 +1,6 @@
 /**
  * The helper process: started inside a container's network namespace, it opens three sockets
- * there, hands them to the daemon, puts the redirect in place and exits. Node cannot enter a
+ * there (or one, where the other two are open already), hands them to the daemon, puts the redirect in place and exits. Node cannot enter a
  * namespace by itself, and a socket stays in the namespace it was opened in.
  *
  * Law: no lookup is redirected before the daemon serves the sockets. Imports next to nothing: its
@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { createServer, type Server } from "node:net";
 import { type HelperFailure, type HelperMessage, ROLES, UDP_BUFFER_BYTES } from "./protocol.ts";
-import { type HookPorts, hookRules, toolEnvironment } from "./rules.ts";
+import { type HookPorts, hookRules, portOf, toolEnvironment } from "./rules.ts";
 
 const RESOLVER = "127.0.0.11";
 const LOOPBACK = "127.0.0.1";
@@ -35,12 +35,16 @@ export async function runSandboxHelper(): Promise<void> {
       env: toolEnvironment(),
     });
     const loaded = finished(nft);
-    const sockets = await openSockets();
-    const ports = portsOf(sockets);
+    const kept = keptPorts();
+    const sockets = kept === undefined ? await openSockets() : { upstream: await openUpstream() };
+    const ports = portsOf(sockets, kept);
     const asked = new Promise<void>((resolve) => process.once("message", () => resolve()));
-    for (const role of ROLES) await send({ type: "socket", role }, sockets[role]);
+    for (const role of ROLES) {
+      const socket = sockets[role];
+      if (socket !== undefined) await send({ type: "socket", role }, socket);
+    }
     await asked;
-    for (const role of ROLES) sockets[role].close();
+    for (const role of ROLES) sockets[role]?.close();
     nft.stdin?.end(hookRules(ports));
     await send(await loaded);
   } catch (error) {
@@ -52,19 +56,29 @@ export async function runSandboxHelper(): Promise<void> {
 }
 
 interface Sockets {
-  readonly udp: Socket;
-  readonly tcp: Server;
+  readonly udp?: Socket;
+  readonly tcp?: Server;
   readonly upstream: Socket;
+}
+
+/** The doors' ports, if the daemon has them open already. */
+function keptPorts(): Omit<HookPorts, "upstream"> | undefined {
+  const [udp, tcp] = process.env.TSWEAVE_KEPT_PORTS?.split(" ") ?? [];
+  return udp === undefined || tcp === undefined ? undefined : { udp, tcp };
 }
 
 async function openSockets(): Promise<Sockets> {
   const wanted = Number(process.env.TSWEAVE_UDP_PORT);
   const [udp, upstream, tcp] = await Promise.all([
     bound(RESOLVER, wanted).catch(() => bound(RESOLVER, 0)), // Somebody else has that port.
-    bound(LOOPBACK, 0),
+    openUpstream(),
     listening(),
   ]);
   return { udp, tcp, upstream };
+}
+
+function openUpstream(): Promise<Socket> {
+  return bound(LOOPBACK, 0);
 }
 
 function bound(address: string, port: number): Promise<Socket> {
@@ -87,12 +101,11 @@ function listening(): Promise<Server> {
   });
 }
 
-function portsOf(sockets: Sockets): HookPorts {
-  const tcp = sockets.tcp.address();
+function portsOf(sockets: Sockets, kept: Omit<HookPorts, "upstream"> | undefined): HookPorts {
   return {
-    udp: sockets.udp.address().port,
+    udp: kept?.udp ?? sockets.udp?.address().port ?? 0,
     upstream: sockets.upstream.address().port,
-    tcp: tcp !== null && typeof tcp === "object" ? tcp.port : 0,
+    tcp: kept?.tcp ?? (sockets.tcp === undefined ? 0 : portOf(sockets.tcp)),
   };
 }
 

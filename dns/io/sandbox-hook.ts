@@ -3,8 +3,8 @@
  * keeps them.
  */
 import { type Log, TIMES } from "../../mesh/index.ts";
-import type { SandboxHook, SandboxSockets } from "../sandbox.ts";
-import { type HandedSockets, HelperRun } from "./helper-run.ts";
+import type { SandboxHook, SandboxSockets, Upstream } from "../sandbox.ts";
+import { type Doors, type HandedSockets, HelperRun } from "./helper-run.ts";
 import { hasRedirect, isSandbox, noSandbox, restoreSandbox } from "./netns.ts";
 import { acceptFrom, datagramDoor } from "./socket-doors.ts";
 
@@ -28,9 +28,8 @@ export class HelperSandboxHook implements SandboxHook {
   }
 
   async open(key: string): Promise<SandboxSockets> {
-    if (!(await isSandbox(key))) throw noSandbox(key);
-    const run = new HelperRun(key, this.#helperCommand, this.#timeoutMs);
-    return this.#wrap(run, await run.sockets);
+    const run = await this.#run(key);
+    return this.#wrap(key, run, await run.sockets);
   }
 
   async restore(key: string): Promise<void> {
@@ -41,18 +40,40 @@ export class HelperSandboxHook implements SandboxHook {
     return await hasRedirect(key);
   }
 
-  #wrap(run: HelperRun, sockets: HandedSockets): SandboxSockets {
-    const { udp, tcp, upstream } = sockets;
+  async #run(key: string, doors?: Doors): Promise<HelperRun> {
+    if (!(await isSandbox(key))) throw noSandbox(key);
+    return new HelperRun(key, this.#helperCommand, this.#timeoutMs, doors);
+  }
+
+  #wrap(key: string, run: HelperRun, sockets: HandedSockets): SandboxSockets {
+    const { udp, tcp } = sockets;
+    let { upstream } = sockets;
     tcp.on("error", (error) => this.#log.warn({ err: error.message }, "dns listener failed"));
     let closed: Promise<void> | undefined;
+    const reopen = async (): Promise<Upstream> => {
+      const again = await this.#run(key, { udp, tcp });
+      const fresh = (await again.sockets).upstream;
+      const install = async () => {
+        try {
+          await again.install();
+        } catch (error) {
+          fresh.close();
+          throw error;
+        }
+        upstream.close();
+        upstream = fresh;
+      };
+      return { upstream: datagramDoor(fresh, this.#log), install };
+    };
     return {
       udp: datagramDoor(udp, this.#log),
       upstream: datagramDoor(upstream, this.#log),
       onConnection: (accept) => acceptFrom(tcp, accept, this.#log),
       install: () => run.install(),
+      reopen,
       close: () => {
         run.stop();
-        closed ??= closeAll(sockets);
+        closed ??= closeAll({ udp, tcp, upstream });
         return closed;
       },
     };

@@ -1,6 +1,6 @@
 /** Sandboxes in memory: a hook that opens them, and the wires to talk through. */
 
-import type { SandboxHook, SandboxSockets, StreamPeer } from "../../../dns/sandbox.ts";
+import type { SandboxHook, SandboxSockets, StreamPeer, Upstream } from "../../../dns/sandbox.ts";
 import type { Cancel, HostPort } from "../../../mesh/index.ts";
 
 /** A UDP socket whose outgoing packets are kept. */
@@ -52,7 +52,9 @@ export class FakePeer implements StreamPeer {
 
 export class FakeSockets implements SandboxSockets {
   readonly udp = new FakeDoor();
-  readonly upstream = new FakeDoor();
+  upstream = new FakeDoor();
+  /** How often another upstream was put in place. */
+  reopened = 0;
   installed = false;
   closed = false;
   installError: Error | undefined;
@@ -65,6 +67,15 @@ export class FakeSockets implements SandboxSockets {
   async install(): Promise<void> {
     if (this.installError !== undefined) throw this.installError;
     this.installed = true;
+  }
+  async reopen(): Promise<Upstream> {
+    const upstream = new FakeDoor();
+    const install = async () => {
+      await this.install();
+      this.upstream = upstream;
+      this.reopened += 1;
+    };
+    return { upstream, install };
   }
   async close(): Promise<void> {
     this.closed = true;
