@@ -3,8 +3,9 @@
  *
  * Law (R6): space moves only when every other member has adopted the roster, which freezes all
  * removed stores together, and has said after that what it owns. Who cannot answer delays it and is
- * named. The records carry the roster's number as their generation, so nothing that a removed store
- * wrote can reach them, and only the heir that the roster names writes them.
+ * named. The records' generation is above that of everything they replace and at least the roster's
+ * number, so nothing that a removed store wrote can reach them, and only the heir that the roster
+ * names writes them.
  */
 import {
   type Cancel,
@@ -20,7 +21,14 @@ import {
 import { type Cidr, parseCidr } from "./cidr.ts";
 import type { FounderPorts } from "./founder.ts";
 import { type Commit, type Ledger, learn } from "./ledger.ts";
-import { type Interval, join, type Ownership, remainder, type StoreId } from "./ownership.ts";
+import {
+  type Interval,
+  join,
+  type Ownership,
+  remainder,
+  STEP_MAX,
+  type StoreId,
+} from "./ownership.ts";
 import { decodeOwnership, encodeOwnership, readStore } from "./ownership-codec.ts";
 import type { Pool } from "./pool.ts";
 import { type Range, RangeSet } from "./range-set.ts";
@@ -141,9 +149,11 @@ export class Heir {
       );
     }
     const rest = remainder(view, shown, isMember);
+    const generation = rest.reduce((most, one) => Math.max(most, one.generation + 1), base.number);
+    if (generation > STEP_MAX) return 0n; // Only a hostile member writes that high.
     const free = new RangeSet(rest);
     const records: Interval[] = [];
-    const record = { generation: base.number, step: 0, by: state.store };
+    const record = { generation, step: 0, by: state.store };
     for (const { store, running } of answers) {
       for (const part of overlap(free, running)) {
         records.push({ ...part, ...record, owner: store });

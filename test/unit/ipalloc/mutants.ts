@@ -174,8 +174,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "heir.ts",
-        find: "generation: base.number, step: 0",
-        replace: "generation: 0, step: 0",
+        find: "{ generation, step: 0, by",
+        replace: "{ generation: 0, step: 0, by",
       },
     ],
   },
