@@ -15,7 +15,7 @@ for tier in $tiers; do
       npm run --silent audit || status=1 ;;
     unit)
       # shellcheck disable=SC2046
-      node --import tsx --test --test-reporter=spec test/*.test.ts \
+      node --import tsx --test --test-concurrency=2 --test-reporter=spec test/*.test.ts \
         $(find test/unit test/contract test/sim test/fuzz -name '*.test.ts' | sort) || status=1 ;;
     kernel | docker)
       # Two files at a time: each has hosts of its own, and most of its time is waiting.
