@@ -200,18 +200,29 @@ export class Registrar {
   #publish(): void {
     const { founding, roster, store, isMember: member } = this.#ledger.state;
     if (founding === undefined || roster === undefined) return;
-    const elector = electorsOf(roster).some((one) => one.store === store);
-    const shown = elector || roster.number === this.#decided || !this.#isShown(roster);
-    if (member && shown && roster.number > 0) {
+    const elector = member && electorsOf(roster).some((one) => one.store === store);
+    const decided = member && roster.number === this.#decided;
+    // Who was taken out by it shows it, too, if nobody else does: the members may not know it.
+    const shown = elector || decided || !this.#isShown(roster);
+    if (shown && roster.number > 0) {
       this.#ports.tables.put("roster", "mesh", [founding.meshId, rowOf(roster)]);
     } else this.#ports.tables.remove("roster", "mesh");
   }
 
-  /** Whether a live peer's row shows it: else it would be lost with those that do. */
+  /**
+   * Whether a live peer's row shows it: else it would be lost with those that do. Of those who
+   * need not show it the one with the smallest id does, or two could give way to each other.
+   */
   #isShown(roster: Roster): boolean {
     const live = inReach(this.#ports.members());
     const key = rosterKey(roster);
-    return this.#rows().some((row) => live.has(row.origin) && rosterKey(row.roster) === key);
+    const electors = new Set(electorsOf(roster).map(({ peer }) => peer));
+    return this.#rows().some(
+      ({ origin, roster: shown }) =>
+        live.has(origin) &&
+        (electors.has(origin) || origin < this.#self) &&
+        rosterKey(shown) === key,
+    );
   }
 
   /** Rosters of other peers' rows that are newer than the known one. */
