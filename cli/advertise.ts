@@ -90,11 +90,6 @@ export function isReachable(host: string): boolean {
   return !["unspecified", "loopback", "linkLocal", "multicast", "broadcast"].includes(range);
 }
 
-/** An IP address in its one spelling. */
-export function canonicalAddress(text: string): string {
-  return ipaddr.process(text).toString();
-}
-
 /** Whether an address is one of this host's. */
 export function isOwnAddress(host: string): boolean {
   return ownAddresses().some(({ address }) => address === host);

@@ -16,7 +16,8 @@ import {
   TsweaveError,
 } from "../mesh/index.ts";
 import type { LogLevel } from "../mesh/io/log.ts";
-import { canonicalAddress, isReachable } from "./advertise.ts";
+import { canonicalIp } from "../overlay/index.ts";
+import { isReachable } from "./advertise.ts";
 import { DEFAULTS, LATENCY_CLASSES, LOG_LEVELS, MEMBERSHIP_ENGINES } from "./launch-options.ts";
 import { passwordOf, type Secret } from "./password.ts";
 import { parsePeer, parsePort } from "./peer-address.ts";
@@ -220,7 +221,7 @@ function advertiseOf(text: string): readonly string[] {
 }
 
 function advertisedHost(text: string): string {
-  if (isReachable(text)) return canonicalAddress(text);
+  if (isReachable(text)) return canonicalIp(text);
   const hint = "write this host's own address, such as 192.168.48.11 or fd00::11";
   throw wrong(text, "an address that peers can reach", hint);
 }

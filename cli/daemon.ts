@@ -107,7 +107,7 @@ function whenStopped(stops: Stops): { promise: Promise<void>; stop: () => void }
     stop = resolve;
   });
   const onSignal = (): void => stop();
-  // Not once: execa's signal-exit ends the process as soon as its listener is the last one left.
+  // Not once: with no listener left, a second signal would end the process before it has stopped.
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   stops.add("signals", () => {
     process.removeListener("SIGTERM", onSignal).removeListener("SIGINT", onSignal);
@@ -123,7 +123,7 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
   const { mesh, reconciler } = parts;
   const ports = await hostPorts(base, parts);
   followUnderlay(base, parts.underlay, { ...ports, sides, reconciler });
-  sides.attach = await openAttach(base, ports, { rows: parts.rows, self: mesh.self }, sides);
+  sides.attach = await openAttach(base, ports, { ...parts, self: mesh.self }, sides);
   if (config.docker) {
     report({ progress: "restoring containers and serving the Docker plugin" });
     sides.docker = await openDockerSide(base, ports, parts);
@@ -166,7 +166,7 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
   await makeNetwork(base, sides.docker, report);
   report({ progress: "agreeing on address ranges with the peers" });
   await founded(base, parts);
-  watchProblems(parts.events, base, facts);
+  watchProblems(parts.events, base, facts, parts.alloc);
   report({ ready: true, summary: summary(base, mesh, facts) });
 }
 
@@ -244,6 +244,9 @@ function countTraffic({ config, clock, log, stops }: Base, { node }: OpenMesh): 
     look: (addresses) => counters.look(addresses),
   });
   stops.add("traffic", () => traffic.stop());
+  node.membership.onEvent(({ type }) => {
+    if (type !== "suspect" && type !== "dead") traffic.hint();
+  });
   return traffic;
 }
 
@@ -293,7 +296,8 @@ async function founded({ clock }: Base, { mesh, alloc }: Parts): Promise<void> {
   const endMs = clock.nowMs() + FOUNDING_PATIENCE_MS;
   const isAlone = (): boolean =>
     mesh.node.membership.members().every(({ self, state }) => self || state !== "alive");
-  const isWaiting = (): boolean => ["unfounded", "joining"].includes(alloc.roster().self);
+  const isWaiting = (): boolean =>
+    ["unfounded", "joining", "returned"].includes(alloc.roster().self);
   while (isWaiting() && !isAlone() && clock.nowMs() < endMs) {
     await new Promise<void>((resolve) => {
       clock.timer("founding", FOUNDING_LOOK_MS, resolve);
@@ -304,13 +308,17 @@ async function founded({ clock }: Base, { mesh, alloc }: Parts): Promise<void> {
 function summary(base: Base, mesh: OpenMesh, facts: ControlFacts): LaunchSummary {
   const { config, advertise, peers } = base;
   const { docker, health, mesh: seen } = facts.status();
+  const targets = facts.targets();
+  const isReached = (peer: string): boolean =>
+    targets.some(({ address, state }) => address === peer && state === "connected");
   return {
     version: VERSION,
     peer: { id: mesh.self, name: config.name },
     advertise: formatHostPort(advertise),
     network: { name: config.network, subnet: config.ipallocRange, onEngine: docker.networks > 0 },
     peersNamed: peers.length,
-    peersReached: seen.alive - 1,
+    peersReached: peers.filter((peer) => isReached(formatHostPort(peer))).length,
+    peersAlive: seen.alive - 1,
     docker: { enabled: docker.enabled, version: docker.version },
     problems: health.problems,
   };

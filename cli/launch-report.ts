@@ -14,9 +14,10 @@ export interface LaunchSummary {
     readonly subnet: string;
     readonly onEngine: boolean;
   };
-  /** Peers named at launch, and how many of them had answered. */
+  /** Peers named at launch, how many of them had answered, and how many others are alive in all. */
   readonly peersNamed: number;
   readonly peersReached: number;
+  readonly peersAlive: number;
   readonly docker: { readonly enabled: boolean; readonly version: string | null };
   /** What is not as it should be although the peer serves. */
   readonly problems: readonly HealthProblem[];

@@ -29,11 +29,14 @@ export function parseConditions(text: string): readonly Condition[] {
   });
 }
 
-/** Containers can be started: addresses, kernel, plugin, and the network where an engine runs. */
+/** Containers can be started: addresses, kernel, plugin, and Docker with the network or off. */
 function ready(status: Status): string | undefined {
-  const { docker, kernel } = status;
+  const { docker, kernel, health } = status;
+  const silent = health.problems.find(({ code }) => code === "DOCKER_UNREACHABLE");
   if (docker.enabled && !docker.plugin) return "the plugin is not served yet";
-  if (docker.connected && docker.networks === 0) return "Docker has no tsweave network yet";
+  if (docker.enabled && silent !== undefined) return silent.text;
+  if (docker.enabled && !docker.connected) return "the Docker engine is not followed yet";
+  if (docker.enabled && docker.networks === 0) return "Docker has no tsweave network yet";
   if (kernel.lastReconcileMs === null) return "the kernel was not compared yet";
   return founded(status);
 }

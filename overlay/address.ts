@@ -98,7 +98,7 @@ export function macOf(ip: string): string {
   return ["02", "42", ...bytes.map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
 }
 
-/** One spelling per address, as the kernel prints it. */
+/** One spelling per address, as the kernel prints it; IPv4 within IPv6 is IPv4. */
 export function canonicalIp(ip: string): string {
-  return ip.includes(":") ? ipaddr.IPv6.parse(ip).toRFC5952String() : ip;
+  return ip.includes(":") ? ipaddr.process(ip).toString() : ip;
 }

@@ -38,9 +38,17 @@ export const GUARD_GONE = `table ${GUARD_TABLE}\ndelete table ${GUARD_TABLE}\n`;
 
 /** Whether `nft list table` shows the table as guardText makes it. */
 export function isGuarded(listing: string, ports: GuardedPorts): boolean {
+  const seen = ordered(listing);
   return (
-    listing.includes("hook prerouting") && rules(ports).every((rule) => listing.includes(rule))
+    seen.includes("hook prerouting") && rules(ports).every((rule) => seen.includes(ordered(rule)))
   );
+}
+
+/** nft lists what a set holds in any order. */
+function ordered(text: string): string {
+  return text.replace(/\{ ([^{}\n]*) \}/g, (_all, names: string) => {
+    return `{ ${names.split(", ").sort().join(", ")} }`;
+  });
 }
 
 function rules({ vxlan, gossip }: GuardedPorts): string[] {

@@ -1,4 +1,5 @@
 /** The door of overlay: the only file other folders import from here. */
+export { canonicalIp } from "./address.ts";
 export { Attach } from "./attach/attach.ts";
 export type { AttachedEndpoint, AttachWish, ExposeWish } from "./attach/model.ts";
 export { sharedPorts } from "./attach/shared.ts";

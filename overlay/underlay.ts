@@ -5,7 +5,14 @@
  * and has one MTU, the least that any host of the mesh offers; a path counts for less than its
  * route only when that is proved.
  */
-import { type PeerId, readArray, readInteger, readString, type WireValue } from "../mesh/index.ts";
+import {
+  type PeerId,
+  readArray,
+  readBoolean,
+  readInteger,
+  readString,
+  type WireValue,
+} from "../mesh/index.ts";
 import { OVERLAY_MTU_MIN, overlayMtu } from "./mtu.ts";
 
 /** A way to a peer's underlay address. */
@@ -38,6 +45,8 @@ export interface HostRow {
   readonly cause: OfferCause;
   /** The device, or the underlay address of the peer. */
   readonly about: string;
+  /** Whether it serves Docker; hosts of earlier versions do not say, and do. */
+  readonly docker: boolean;
 }
 
 /** The key of every host's row. */
@@ -55,9 +64,10 @@ export function offerOf(
     readonly vxlanPort: number;
     readonly underlay: 4 | 6;
     readonly fixedBytes: number | undefined;
+    readonly docker: boolean;
   },
 ): HostRow {
-  const { vxlanPort, underlay, fixedBytes } = own;
+  const { vxlanPort, underlay, fixedBytes, docker } = own;
   const device: Limit = { mtuBytes: view.mtuBytes, cause: "device", about: view.device };
   const least = (view.routes.length === 0 ? [device] : view.routes.map(limitOf(proved))).reduce(
     (one, other) => (other.mtuBytes < one.mtuBytes ? other : one),
@@ -67,7 +77,7 @@ export function offerOf(
   const fits = overlayMtu(Math.max(underlayMtuBytes, small), underlay);
   const offered = { overlayMtuBytes: fits, cause: least.cause, about: least.about };
   const fixed = { overlayMtuBytes: fixedBytes ?? fits, cause: "operator" as const, about: "" };
-  return { vxlanPort, underlayMtuBytes, ...(fixedBytes === undefined ? offered : fixed) };
+  return { vxlanPort, underlayMtuBytes, docker, ...(fixedBytes === undefined ? offered : fixed) };
 }
 
 interface Limit extends Pick<HostRow, "cause" | "about"> {
@@ -97,18 +107,19 @@ export function leastOffer(
 }
 
 export function hostToWire(row: HostRow): WireValue {
-  const { vxlanPort, overlayMtuBytes, underlayMtuBytes, cause, about } = row;
-  return [vxlanPort, overlayMtuBytes, underlayMtuBytes, CAUSES.indexOf(cause), about];
+  const { vxlanPort, overlayMtuBytes, underlayMtuBytes, cause, about, docker } = row;
+  return [vxlanPort, overlayMtuBytes, underlayMtuBytes, CAUSES.indexOf(cause), about, docker];
 }
 
 /** @throws TsweaveError BAD_MESSAGE */
 export function hostFromWire(value: WireValue): HostRow {
-  const [port, overlay, underlay, cause, about] = readArray(value, "host", 5, 16);
+  const [port, overlay, underlay, cause, about, docker = true] = readArray(value, "host", 5, 16);
   return {
     vxlanPort: readInteger(port, "host.vxlanPort", 1, 65_535),
     overlayMtuBytes: readInteger(overlay, "host.overlayMtu", OVERLAY_MTU_MIN, MTU_MAX),
     underlayMtuBytes: readInteger(underlay, "host.underlayMtu", 0, MTU_MAX),
     cause: CAUSES[readInteger(cause, "host.cause", 0, 255)] ?? "device",
     about: readString(about, "host.about", 64),
+    docker: readBoolean(docker, "host.docker"),
   };
 }

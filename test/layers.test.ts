@@ -18,7 +18,7 @@ const IMPURE_MODULES = new Set([
   ..."dgram net http https fs fs/promises child_process os timers timers/promises"
     .split(" ")
     .map((name) => `node:${name}`),
-  ..."node:process node:dns node:dns/promises execa pino swim".split(" "),
+  ..."node:process node:dns node:dns/promises pino swim".split(" "),
 ]);
 const IMPURE_WORDS = new RegExp(
   `\\b(${[

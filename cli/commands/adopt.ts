@@ -46,14 +46,18 @@ function planText({
   addresses,
   twice,
 }: AdoptionReply): string {
-  const later = absent.length === 0 ? "" : `, later ${absent.join(", ")}`;
+  const later = absent.length === 0 ? "" : `, later ${list(absent)}`;
   const lines = [
-    `mesh ${mesh} is given up: ${peers.join(", ")}${later}`,
-    `mesh ${into} adopts it:  ${adopters.join(", ")}`,
+    `mesh ${mesh} is given up: ${list(peers)}${later}`,
+    `mesh ${into} adopts it:  ${list(adopters)}`,
     `${addresses} addresses in use there go along`,
     ...twice.map((row) => `to be restarted: ${restartText(row)}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function list(hosts: readonly string[]): string {
+  return hosts.toSorted().join(", ");
 }
 
 function write(input: CommandInput, result: AdoptionReply): void {

@@ -1,10 +1,11 @@
 /** `tsweave doctor`: what is wrong with this host, and what helps. */
-import { EXIT, TsweaveError } from "../../mesh/index.ts";
+import { EXIT } from "../../mesh/index.ts";
 import type { Command } from "../command.ts";
 import type { Examined } from "../doctor/examine.ts";
 import { plain, type Style } from "../render/style.ts";
 import { table } from "../render/table.ts";
 import { clientFor, RUN_DIR_OPTION } from "./client-options.ts";
+import { requireRoot } from "./root.ts";
 
 const TONES = { ok: "good", warn: "doubtful", fail: "bad" } as const;
 
@@ -30,10 +31,7 @@ export const doctor: Command = {
   examples: ["tsweave doctor", "tsweave doctor --fix", "tsweave doctor --json | jq .findings"],
   run: async (input) => {
     const { options, env, style } = input;
-    if (process.geteuid?.() !== 0) {
-      const hint = "use 'sudo tsweave doctor'";
-      throw new TsweaveError("NOT_ROOT", "doctor looks into the kernel and needs root", { hint });
-    }
+    requireRoot("doctor", "looks into the kernel");
     const { daemonOf, examine } = await import("../doctor/examine.ts");
     const { launchConfig } = await import("../config.ts");
     const given = typeof options.config === "string" ? { config: options.config } : {};

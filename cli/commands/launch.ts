@@ -1,9 +1,10 @@
 /** `tsweave launch`: returns when the daemon serves, or with `--foreground` when it is stopped. */
 import { join } from "node:path";
-import { EXIT, TsweaveError } from "../../mesh/index.ts";
+import { EXIT } from "../../mesh/index.ts";
 import type { Command, CommandInput } from "../command.ts";
 import type { LaunchConfig } from "../config.ts";
 import { LAUNCH_OPTIONS } from "../launch-options.ts";
+import { requireRoot } from "./root.ts";
 
 /** Shorter waits need no explanation. */
 const QUIET_MS = 1000;
@@ -29,7 +30,7 @@ export const launch: Command = {
   run: async (input) => {
     const { launchConfig } = await import("../config.ts");
     const config = launchConfig(input);
-    requireRoot();
+    requireRoot("launch", "programs the kernel's network");
     if (config.foreground) {
       const { runForeground } = await import("../foreground.ts");
       return await runForeground(config, input.note);
@@ -37,13 +38,6 @@ export const launch: Command = {
     return await inBackground(input, config);
   },
 };
-
-function requireRoot(): void {
-  if (process.geteuid?.() === 0) return;
-  throw new TsweaveError("NOT_ROOT", "launch programs the kernel's network and needs root", {
-    hint: "use 'sudo tsweave launch'",
-  });
-}
 
 async function inBackground(input: CommandInput, config: LaunchConfig): Promise<number> {
   const { launchInBackground } = await import("../launcher.ts");

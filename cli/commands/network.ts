@@ -107,12 +107,24 @@ function tell(input: CommandInput, action: "create" | "rm", done: NetworkChange)
   const { name, subnet, vni, missing } = done;
   const at = vni === null ? subnet : `${subnet}, VNI ${vni}`;
   const verb = action === "create" ? "made" : "removed";
-  const text = `${verb} network ${name} (${at}) on every host\n`;
-  const most = `${verb} network ${name} (${at})\n`;
   if (input.options.json === true) input.write(`${JSON.stringify(done)}\n`);
-  else input.write(missing.length === 0 ? text : most);
+  else input.write(`${verb} network ${name} (${at})${where(done)}\n`);
   if (missing.length > 0) input.note(`not yet followed: ${missing.join(", ")}; they will\n`);
+  if (done.engines === 0 && action === "create") {
+    input.note(
+      "no host of the mesh runs Docker: it is there where something is attached to it\n" +
+        `('tsweave attach TARGET --network ${name}'), and on hosts that join with Docker\n`,
+    );
+  }
   return EXIT.ok;
+}
+
+/** On which hosts it is done; nothing while some of them have not followed. */
+function where({ hosts, engines, missing }: NetworkChange): string {
+  if (engines === 0 || missing.length > 0) return "";
+  return engines === hosts
+    ? " on every host"
+    : ` on every host with Docker, ${engines} of ${hosts}`;
 }
 
 function textOf(option: string | true | undefined): string | undefined {

@@ -5,6 +5,7 @@ import type { Command, CommandInput } from "../command.ts";
 import type { ControlClient } from "../control/client.ts";
 import { clientFor, RUN_DIR_OPTION } from "./client-options.ts";
 import { consent, YES_OPTION } from "./consent.ts";
+import { requireRoot } from "./root.ts";
 
 const STATE_DIR = "/var/lib/tsweave";
 
@@ -32,6 +33,7 @@ export const reset: Command = {
   ],
   examples: ["tsweave reset", "tsweave reset --yes --force", "tsweave reset --keep-state"],
   run: async (input) => {
+    requireRoot("reset", "removes what is tsweave's on this host");
     if (input.options["keep-state"] === true) return await clearKernel(input);
     await consent(input, "This removes all state of tsweave from this host.");
     const client = clientFor(input);

@@ -78,6 +78,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./hide.ts")).hide,
   },
   {
+    name: "reconcile",
+    summary: "show or repair what the kernel lacks",
+    load: async () => (await import("./reconcile.ts")).reconcile,
+  },
+  {
     name: "netns",
     summary: "run a command in the namespace of a network or container",
     load: async () => (await import("./netns.ts")).netns,

@@ -22,6 +22,7 @@ import type { FarLook, LookWish } from "./look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
 import type { PeerPath } from "./path-api.ts";
 import type { ProbeRow, ProbeWish } from "./probe-api.ts";
+import type { ReconcileReply, ReconcileWish } from "./reconcile-api.ts";
 
 export type { HostFacts, PeerAnswer } from "./host-api.ts";
 
@@ -420,6 +421,8 @@ export interface ControlBackend {
   readonly locate: (word: string) => Promise<string>;
   readonly expose: (wish: ExposeWish) => Promise<AttachedEndpoint>;
   readonly hide: (network: string | undefined) => Promise<readonly AttachedEndpoint[]>;
+  /** Makes the kernel equal to the tables, or only says how. */
+  readonly reconcile: (wish: ReconcileWish) => Promise<ReconcileReply>;
   readonly events: () => EventSource;
   readonly log: () => LogReply;
   readonly host: () => HostFacts;

@@ -21,6 +21,7 @@ import type {
 import { isRecord } from "./error-body.ts";
 import type { LookWish } from "./look-api.ts";
 import { PROBE_TARGETS_MAX, type ProbeWish } from "./probe-api.ts";
+import type { ReconcileWish } from "./reconcile-api.ts";
 
 /** A host name or an address with its port. */
 const WORD_LENGTH_MAX = 260;
@@ -160,6 +161,13 @@ export function exposeOf(body: unknown): ExposeWish {
     return { network: network as string | undefined, ip: ip as string | undefined };
   }
   throw new TsweaveError("BAD_REQUEST", "network and ip are words");
+}
+
+/** @throws TsweaveError BAD_REQUEST */
+export function reconcileOf(body: unknown): ReconcileWish {
+  const { dryRun } = recordOf(body);
+  if (typeof dryRun === "boolean") return { dryRun };
+  throw new TsweaveError("BAD_REQUEST", "dryRun is true or false");
 }
 
 function recordOf(body: unknown): Readonly<Record<string, unknown>> {

@@ -35,6 +35,7 @@ import { readLines } from "./event-lines.ts";
 import type { FarLook, LookWish } from "./look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "./network-api.ts";
 import type { ProbeRow, ProbeWish } from "./probe-api.ts";
+import type { ReconcileReply, ReconcileWish } from "./reconcile-api.ts";
 
 const CALL_DEADLINE_MS = 5000;
 const STOP_DEADLINE_MS = 30_000;
@@ -44,6 +45,8 @@ const NETWORK_DEADLINE_MS = 50_000;
 const DEPARTURE_DEADLINE_MS = 60_000;
 /** An address may have to be asked of its owner, and a target waits for the one before it. */
 const ATTACH_DEADLINE_MS = 30_000;
+/** The largest mesh from nothing takes some ten seconds, and a pass may be under way. */
+const RECONCILE_DEADLINE_MS = 60_000;
 /** A host measures up to sixteen ways, four at a time. */
 const PROBE_DEADLINE_MS = 40_000;
 /** A reply with the endpoints of the largest mesh has some ten megabytes. */
@@ -176,6 +179,11 @@ export class ControlClient {
   /** Takes the host's address back. @throws as `status`, NOT_FOUND. */
   async hide(wish: Pick<ExposeWish, "network">): Promise<Detached & Schema> {
     return await this.#ask<Detached>("POST", "/v1/hide", wish, ATTACH_DEADLINE_MS);
+  }
+
+  /** Makes the kernel equal to the tables, or only says how. @throws as `status`. */
+  async reconcile(wish: ReconcileWish): Promise<ReconcileReply & Schema> {
+    return await this.#ask<ReconcileReply>("POST", "/v1/reconcile", wish, RECONCILE_DEADLINE_MS);
   }
 
   /** Adds reconnect targets. @throws as `status`. */

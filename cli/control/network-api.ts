@@ -18,11 +18,16 @@ export interface RemoveNetwork {
   readonly subnet?: string | undefined;
 }
 
-/** `missing`: names of the live peers that have not followed yet. */
+/**
+ * `hosts`: live peers, this one included; `engines`: how many of them run Docker for the mesh;
+ * `missing`: names of those among these that have not followed yet.
+ */
 export interface NetworkChange {
   readonly name: string;
   readonly subnet: string;
   /** Null where no engine has it. */
   readonly vni: number | null;
+  readonly hosts: number;
+  readonly engines: number;
   readonly missing: readonly string[];
 }

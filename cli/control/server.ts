@@ -22,6 +22,7 @@ import {
   peersOf,
   probeOf,
   readBody,
+  reconcileOf,
   removalOf,
   serviceOf,
 } from "./bodies.ts";
@@ -137,6 +138,7 @@ const CHANGES: Readonly<
   "/v1/hide": async (backend: ControlBackend, body: unknown) => ({
     detached: await backend.hide(exposeOf(body).network),
   }),
+  "/v1/reconcile": (backend: ControlBackend, body: unknown) => backend.reconcile(reconcileOf(body)),
   "/v1/networks/create": (backend: ControlBackend, body: unknown) =>
     backend.createNetwork(networkOf(body)),
   "/v1/networks/remove": (backend: ControlBackend, body: unknown) =>

@@ -30,10 +30,12 @@ function dockerText(docker: LaunchSummary["docker"]): string {
   return docker.version === null ? "not reachable yet" : `engine ${docker.version}`;
 }
 
-function peersText({ peersNamed, peersReached }: LaunchSummary): string {
-  if (peersNamed === 0) return "none named; on the other hosts, name this one";
-  const reached = `${peersReached} of ${count(peersNamed, "peer")} reached`;
-  return peersReached < peersNamed ? `${reached}, the rest is tried until it answers` : reached;
+function peersText({ peersNamed, peersReached, peersAlive }: LaunchSummary): string {
+  const alive = peersAlive > peersReached ? `; ${count(peersAlive, "other peer")} alive` : "";
+  if (peersNamed === 0) return `none named${alive || "; on the other hosts, name this one"}`;
+  const reached = `${peersReached} of ${count(peersNamed, "named peer")} reached`;
+  const rest = peersReached < peersNamed ? ", the rest is tried until it answers" : "";
+  return `${reached}${rest}${alive}`;
 }
 
 function nextCommand({ network }: LaunchSummary): string {

@@ -97,7 +97,7 @@ function peerTable(
       link?.address ?? peer.address,
       toned(peer.state),
       milliseconds(peer.rttMs),
-      pathCell(link),
+      pathCell(peer, link),
       String(link?.mtuBytes ?? ""),
       ...trafficCells(link),
       seenCell(link),
@@ -108,11 +108,11 @@ function peerTable(
   return table(TITLES, rows, style) + rest;
 }
 
-/** Whether the peer answers this host itself, and why not. */
-function pathCell(link: ConnectionRow | undefined): Cell {
+/** How containers' packets go there; where not even gossip does by itself, that and why. */
+function pathCell({ path }: PeerRow, link: ConnectionRow | undefined): Cell {
   if (link === undefined || link.direct === null) return { text: "" };
-  if (link.direct) return { text: "direct", tone: "good" };
-  return { text: `via others (${link.fault ?? "silent"})`, tone: "bad" };
+  if (link.direct) return { text: path?.kind ?? "", tone: "good" };
+  return { text: `gossip relayed (${link.fault ?? "silent"})`, tone: "bad" };
 }
 
 function trafficCells(link: ConnectionRow | undefined): [string, string] {

@@ -38,7 +38,7 @@ const RENDERERS: {
   connections: ({ connections }, style) =>
     table(
       [
-        ...["PEER", "ADDRESS", "STATE", "RTT", "SINCE", "SEEN", "DIRECT", "MTU"],
+        ...["PEER", "ADDRESS", "STATE", "RTT", "SINCE", "SEEN", "RELAYED", "MTU"],
         ...["IN", "OUT", "IN/S", "OUT/S", "OTHER ADDRESSES"],
       ],
       connections.map((connection) => [
@@ -48,7 +48,7 @@ const RENDERERS: {
         milliseconds(connection.rttMs),
         duration(connection.sinceSeconds),
         connection.seenSeconds === null ? "" : duration(connection.seenSeconds),
-        directCell(connection),
+        relayedCell(connection),
         String(connection.mtuBytes ?? ""),
         ...trafficCells(connection),
         connection.addresses.filter((other) => other !== connection.address).join(","),
@@ -170,12 +170,12 @@ function pathCell({ path }: PeerRow): string {
   return kind === "direct" || reason === null ? kind : `${kind}: ${reason}`;
 }
 
-/** `yes`, `no, silent 2m 5s`, or nothing while it is not known. */
-function directCell({ direct, fault, directSinceSeconds }: ConnectionRow): Cell {
+/** Its gossip: `no`, `yes, silent 2m 5s`, or nothing while it is not known. */
+function relayedCell({ direct, fault, directSinceSeconds }: ConnectionRow): Cell {
   if (direct === null) return { text: "" };
-  if (direct) return { text: "yes", tone: "good" };
+  if (direct) return { text: "no", tone: "good" };
   const since = duration(directSinceSeconds ?? 0);
-  return { text: `no, ${fault ?? "silent"} ${since}`, tone: "bad" };
+  return { text: `yes, ${fault ?? "silent"} ${since}`, tone: "bad" };
 }
 
 function ipamTable({ pools, roster }: Replies["ipam"], style: Style): string {

@@ -17,6 +17,7 @@ import type {
 } from "../control/api.ts";
 import type { NetworkChange } from "../control/network-api.ts";
 import { type MeshTest, PAIR_FAULTS } from "../control/probe-api.ts";
+import type { ReconcileReply } from "../control/reconcile-api.ts";
 import type { Examined } from "../doctor/examine.ts";
 import { EVENT_KINDS, type MeshEvent } from "../events/event.ts";
 import type { Explanation } from "../explain/decide.ts";
@@ -94,8 +95,15 @@ const adoption = exactly<AdoptionReply>()(
   }),
 );
 
+const reconciled = exactly<ReconcileReply>()(
+  record({ dryRun: flag, batch: list(text), inSync: flag, error: orNull(text) }),
+);
+
 const networkChange = exactly<NetworkChange>()(
-  record({ name: text, subnet: text, vni: orNull(integer), missing: list(text) }),
+  record({
+    ...{ name: text, subnet: text, vni: orNull(integer) },
+    ...{ hosts: integer, engines: integer, missing: list(text) },
+  }),
 );
 
 const finding = exactly<Examined>()(
@@ -156,7 +164,7 @@ const logReply = exactly<LogReply>()(
   }),
 );
 
-/** A line each; the object of `schema` has none of these fields. */
+/** A line each. */
 const event = exactly<MeshEvent>()(
   record({ seq: integer, time: text, kind: word(...EVENT_KINDS), text, details: openDetails() }),
 );
@@ -187,6 +195,7 @@ export const REPLIES: Readonly<Record<string, JsonSchema>> = {
   ps: reply({ endpoints: list(attachment) }),
   expose: of(attached),
   hide: of(detached),
+  reconcile: of(reconciled),
   netns: reply({ namespaces: list(namespace) }),
   links: reply({ links: list(link) }),
   "dns-lookup": of(exactly<LookupReply>()(record({ answers: list(answer) }))),
@@ -198,7 +207,7 @@ export const REPLIES: Readonly<Record<string, JsonSchema>> = {
   test: of(meshTest),
   explain: reply({ from: text, to: text, tcp: orNull(integer), ...fieldsOf(explanation) }),
   doctor: reply({ ok: flag, daemon: flag, findings: list(finding) }),
-  events: event.json,
+  events: of(event),
   logs: logLines,
   "log-level": of(logReply),
   version: reply({ version: text, node: text }),

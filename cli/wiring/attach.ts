@@ -13,10 +13,11 @@ import {
   type Publisher,
   type Reconciler,
   type SandboxDns,
+  wantedOf,
 } from "../../overlay/index.ts";
 import type { Base } from "./base.ts";
 import type { DockerSide } from "./docker.ts";
-import type { SharedRows } from "./shared-rows.ts";
+import type { NetworksPorts } from "./networks.ts";
 
 /** What has local endpoints on this host. */
 export interface Sides {
@@ -42,14 +43,15 @@ const CONTAINER_ASK_MS = 3000;
 export async function openAttach(
   { config, clock, random, log, stops }: Base,
   ports: HostPorts,
-  { rows, self }: { readonly rows: SharedRows; readonly self: PeerId },
+  { rows, charters, self }: Pick<NetworksPorts, "rows" | "charters"> & { readonly self: PeerId },
   sides: Sides,
 ): Promise<Attach> {
   const attach = new Attach(
     {
       ...ports,
       namespaces: createNamespaces(),
-      known: (name) => rows.networkByName(name),
+      // Where no host has it on an engine, the mesh may still have it.
+      known: (name) => rows.networkByName(name) ?? wantedOf(charters.charter(name)),
       subnets: () => [config.ipallocRange, ...rows.networkList().map(({ row }) => row.subnet)],
       findContainer: async (word) => await sides.docker?.engine.container(word, CONTAINER_ASK_MS),
       kernel: () => ports.datapath.status(),

@@ -49,6 +49,7 @@ import type {
 import type { FarLook, LookWish } from "../control/look-api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "../control/network-api.ts";
 import type { ProbeRow, ProbeWish } from "../control/probe-api.ts";
+import type { ReconcileReply, ReconcileWish } from "../control/reconcile-api.ts";
 import type { ProbePorts } from "../doctor/probe-peers.ts";
 import type { EventSource } from "../events/event-log.ts";
 import { formatHostPort } from "../peer-address.ts";
@@ -73,6 +74,7 @@ import {
 import { askPeer } from "./peer-facts.ts";
 import { peerPaths } from "./peer-paths.ts";
 import { problemsOf } from "./problems.ts";
+import { reconcileNow } from "./reconcile-now.ts";
 import { addService, removeService } from "./services.ts";
 import type { SharedRows } from "./shared-rows.ts";
 import type { TrafficWatch } from "./traffic.ts";
@@ -132,7 +134,7 @@ export class ControlFacts implements ControlBackend {
   readonly status = (): Status => {
     const { mesh, clock } = this.#ports;
     const { config } = this.#options;
-    const problems = this.#problems();
+    const problems = this.problems();
     return {
       version: VERSION,
       pid: process.pid,
@@ -296,6 +298,9 @@ export class ControlFacts implements ControlBackend {
   readonly hide = async (network: string | undefined): Promise<readonly AttachedEndpoint[]> =>
     await this.#ports.attach.hide(network);
 
+  readonly reconcile = async (wish: ReconcileWish): Promise<ReconcileReply> =>
+    await reconcileNow(this.#ports.reconciler, wish);
+
   readonly host = (): HostFacts => hostFacts(this.#ports, this.#options, this.namespaces());
 
   readonly ask = async (word: string | undefined): Promise<readonly PeerAnswer[]> =>
@@ -336,7 +341,8 @@ export class ControlFacts implements ControlBackend {
     return this.#ports.mesh.node.membership.members();
   }
 
-  #problems(): HealthProblem[] {
+  /** What `status` says of the health, without the rest of it. */
+  problems(): HealthProblem[] {
     const { mesh, alloc, reconciler, dns, docker, attach } = this.#ports;
     const { network, ipallocRange } = this.#options.config;
     const addresses = alloc.problems();

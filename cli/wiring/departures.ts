@@ -15,6 +15,7 @@ import {
 } from "../../mesh/index.ts";
 import type { Attach } from "../../overlay/index.ts";
 import type { LeaveMesh, RemovePeers } from "../control/api.ts";
+import { count } from "../render/human.ts";
 import type { DockerSide } from "./docker.ts";
 import type { OpenMesh } from "./mesh.ts";
 
@@ -50,14 +51,15 @@ export async function leaveMesh(
 ): Promise<LeaveResult> {
   const running = docker?.docker.endpoints().length ?? 0;
   if (running > 0 && !force) {
-    throw new TsweaveError("BAD_REQUEST", `${running} containers use tsweave networks here`, {
+    const text = `${count(running, "container")} here on tsweave networks`;
+    throw new TsweaveError("BAD_REQUEST", text, {
       hint: "remove them (see 'tsweave status endpoints'), or use --force",
     });
   }
   const attached = attach.list();
   if (attached.length > 0 && !force) {
     const [first] = attached;
-    const text = `${attached.length} endpoints are attached here, such as ${first?.target}`;
+    const text = `${count(attached.length, "endpoint")} attached here, such as ${first?.target}`;
     throw new TsweaveError("BAD_REQUEST", text, {
       hint: "detach them (see 'tsweave ps'), or use --force",
     });

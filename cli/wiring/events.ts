@@ -1,13 +1,14 @@
 /** The daemon's parts as sources of events. */
+import type { IpAlloc } from "../../ipalloc/index.ts";
 import type { Member, MemberEvent } from "../../mesh/index.ts";
 import type { HealedNetwork } from "../../overlay/index.ts";
-import type { ControlBackend } from "../control/api.ts";
 import { EventLog } from "../events/event-log.ts";
 import { ProblemWatch } from "../events/problem-watch.ts";
 import { endpointEvents, type Naming, networkEvents } from "../events/row-events.ts";
 import { formatHostPort } from "../peer-address.ts";
 import { VERSION } from "../version.ts";
 import type { Base } from "./base.ts";
+import type { ControlFacts } from "./control-facts.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 
@@ -43,14 +44,15 @@ export function followEvents(
 export function watchProblems(
   events: EventLog,
   { clock, log, stops }: Base,
-  facts: Pick<ControlBackend, "status" | "ipam">,
+  facts: Pick<ControlFacts, "problems">,
+  alloc: Pick<IpAlloc, "roster">,
 ): void {
   const watch = new ProblemWatch(
     { clock, log: log.child({ part: "health" }), events },
     {
-      problems: () => facts.status().health.problems,
+      problems: () => facts.problems(),
       roster: () => {
-        const { number, members } = facts.ipam().roster;
+        const { number, members } = alloc.roster();
         return { number, members: members.map(({ name }) => name) };
       },
     },

@@ -3,8 +3,8 @@
  *
  * Law: never remove on doubt. An entry goes when the peer at its VTEP is here and its rows of this
  * life have come to rest (they come in pieces, and a missing row may be in the next one; after that
- * its absence is the peer's word), when that peer is proved gone, or when no peer
- * of that VTEP has shown itself for the whole grace since the start.
+ * its absence is the peer's word), when that peer is proved gone, when no peer of that VTEP has
+ * shown itself for the whole grace since the start, or when it leads to no VTEP at all.
  */
 import { type Clock, hostsOf, type Member, type PeerId, TIMES } from "../../mesh/index.ts";
 import type { Keep } from "../../overlay/index.ts";
@@ -82,7 +82,8 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Watch
   const graceIsOver = () => ports.clock.nowMs() - startedMs > TIMES.deadGraceMs;
   return {
     mayRemove: ({ vtep }) => {
-      if (vtep === undefined) return graceIsOver();
+      // A neighbour whose MAC leads nowhere carries no packet: there is no doubt to wait out.
+      if (vtep === undefined) return true;
       if (vtep === self.vtep) return true;
       const peers = ports.members().filter((member) => hostsOf(member).includes(vtep));
       if (peers.length === 0) return graceIsOver();

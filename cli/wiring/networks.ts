@@ -9,6 +9,7 @@ import { type Clock, type PeerId, TsweaveError } from "../../mesh/index.ts";
 import {
   type CharterBook,
   freeSubnet,
+  HOST_KEY,
   inUse,
   specOf as listedSpec,
   losersOf,
@@ -142,9 +143,9 @@ export async function createNetwork(
   else await docker.maker.createHere(name, spec);
   await docker?.maker.flush();
   const isDone = (origin: PeerId) => rowOf(ports, origin, name)?.subnet === spec.subnet;
-  const missing = await waitForOthers(ports, options, isDone);
+  const followers = await waitForOthers(ports, isDone);
   const vni = rowOf(ports, ports.mesh.self, name)?.vni ?? null;
-  return { name, subnet: spec.subnet, vni, missing };
+  return { name, subnet: spec.subnet, vni, ...followers };
 }
 
 /**
@@ -165,9 +166,9 @@ export async function removeNetwork(
   await charters.dissolve(name, subnet);
   await docker?.maker.flush();
   const isDone = (origin: PeerId) => rowOf(ports, origin, name)?.subnet !== subnet;
-  const missing = await waitForOthers(ports, options, isDone);
+  const followers = await waitForOthers(ports, isDone);
   const vni = rows.networkList().find((one) => one.name === name && one.row.subnet === subnet);
-  return { name, subnet, vni: vni?.row.vni ?? null, missing };
+  return { name, subnet, vni: vni?.row.vni ?? null, ...followers };
 }
 
 /**
@@ -259,26 +260,29 @@ async function refuseOverlap(subnet: string): Promise<void> {
   if (problem !== undefined) throw problem;
 }
 
-/** Names of the live peers with an engine that have not done it in time. */
+/** Waits a while for the live peers with Docker; how many these are, and who has not done it. */
 async function waitForOthers(
-  { mesh, rows, clock }: NetworksPorts,
-  { network }: NetworksOptions,
+  ports: NetworksPorts,
   isDone: (origin: PeerId) => boolean,
-): Promise<string[]> {
-  const late = () =>
-    mesh.node.membership
-      .members()
-      .filter(({ id, state }) => state === "alive" && rows.networks.get(id, network) !== undefined)
-      .filter(({ id }) => !isDone(id))
-      .map(({ name }) => name)
-      .sort();
+): Promise<Pick<NetworkChange, "hosts" | "engines" | "missing">> {
+  const { mesh, clock } = ports;
+  const alive = () => mesh.node.membership.members().filter(({ state }) => state === "alive");
+  const engines = () => alive().filter(({ id }) => runsDocker(ports, id));
+  const late = () => engines().filter(({ id }) => !isDone(id));
   const endMs = clock.nowMs() + OTHERS_MS;
   while (late().length > 0 && clock.nowMs() < endMs) {
     await new Promise<void>((resolve) => {
       clock.timer("networks of others", LOOK_MS, resolve);
     });
   }
-  return late();
+  const missing = late().map(({ name }) => name);
+  return { hosts: alive().length, engines: engines().length, missing: missing.sort() };
+}
+
+/** A peer that has said nothing yet is taken to run it, as nearly all do. */
+function runsDocker({ mesh, rows, docker }: NetworksPorts, peer: PeerId): boolean {
+  if (peer === mesh.self) return docker !== undefined;
+  return rows.hosts.get(peer, HOST_KEY)?.docker ?? true;
 }
 
 function rowOf({ rows }: Pick<NetworksPorts, "rows">, origin: PeerId, name: string) {

@@ -84,7 +84,7 @@ export async function openUnderlay(
       },
       proved: () => tunnels.proved(),
     },
-    { self, vxlanPort, underlay: family, mtuBytes },
+    { self, vxlanPort, underlay: family, mtuBytes, docker: config.docker },
   );
   await underlay.open();
   underlay.onNews = () => tunnels.doubt();

@@ -42,11 +42,14 @@ export interface UnderlayOptions {
   readonly underlay: 4 | 6;
   /** --mtu */
   readonly mtuBytes: number | undefined;
+  /** Not --no-docker. */
+  readonly docker: boolean;
 }
 
 /** Lets the companions of a hint arrive. */
 const SETTLE_MS = 300;
-const LOOK_MS = 30_000;
+/** A monitor tells of changes; this is for what it lost. */
+const LOOK_MS = 60_000;
 /** After a start the rows on disk count, until it is known who is here. */
 const EARLY_MS = 20_000;
 /** A mesh that joins or heals gives hints all the time. */

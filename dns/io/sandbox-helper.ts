@@ -1,7 +1,8 @@
 /**
  * The helper process: started inside a container's network namespace, it opens three sockets
- * there (or one, where the other two are open already), hands them to the daemon, puts the redirect in place and exits. Node cannot enter a
- * namespace by itself, and a socket stays in the namespace it was opened in.
+ * there (or one, where the other two are open already), hands them to the daemon, puts the redirect
+ * in place and exits. Node cannot enter a namespace by itself, and a socket stays in the namespace
+ * it was opened in.
  *
  * Law: no lookup is redirected before the daemon serves the sockets. Imports next to nothing: its
  * start is part of every container's start.

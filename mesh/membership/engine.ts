@@ -178,15 +178,18 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
       this.#receive(from, bytes);
     });
     await this.#core.start();
-    const { healMs, forgetLeftMs } = this.#timing;
-    this.#loops.every("reconnect", healMs / 4, () => this.#greetDue());
+    const { healMaxMs, forgetLeftMs } = this.#timing;
+    this.#loops.every("reconnect-again", healMaxMs, () => this.#seekLost());
     this.#loops.every("forget-left", forgetLeftMs / 24, () => this.#forgetLeft());
     this.#greetDue();
+    this.#seekLost();
   }
 
   join(targets: readonly HostPort[]): void {
     this.#reconnect.add(targets);
-    if (this.#phase === "running") this.#greetDue();
+    if (this.#phase !== "running") return;
+    this.#greetDue();
+    this.#seekLost();
   }
 
   forget(targets: readonly HostPort[]): void {
@@ -297,7 +300,9 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
   }
 
   #report(event: MemberEvent | undefined): void {
-    if (event !== undefined) this.#subscribers.emit(event);
+    if (event === undefined) return;
+    this.#subscribers.emit(event);
+    if (event.type === "dead" || event.type === "left") this.#seekLost();
   }
 
   #outlive(era: number): void {
@@ -305,6 +310,17 @@ export class Engine<Timing extends EngineTiming> implements MembershipEngine {
     this.#ports.log.warn({ era: era + 1 }, "taking this peer's id back from a later start");
     this.#life = { ...this.#life, era: era + 1 };
     this.#core.become(this.#life);
+  }
+
+  /** Tries what is not connected at a quarter of `healMs`; a whole mesh wakes nobody for it. */
+  #seekLost(): void {
+    if (this.#phase !== "running" || this.#loops.isArmed("reconnect")) return;
+    if (!this.#reconnect.isNeeded) return;
+    const tickMs = this.#timing.healMs / 4;
+    this.#loops.whileDue("reconnect", tickMs, () => {
+      this.#greetDue();
+      return this.#reconnect.isNeeded ? tickMs : undefined;
+    });
   }
 
   #greetDue(): void {

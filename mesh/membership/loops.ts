@@ -37,6 +37,10 @@ export class Loops {
     this.#armed.set(name, cancel);
   }
 
+  isArmed(name: string): boolean {
+    return this.#armed.has(name);
+  }
+
   /** Stops all of them. */
   stop(): void {
     this.#isOver = true;

@@ -67,6 +67,11 @@ export class Reconnect {
     if (this.#targets.has(key)) this.#answered.set(key, id);
   }
 
+  /** Whether somebody is to be tried, now or later. */
+  get isNeeded(): boolean {
+    return this.#withoutTaken(this.#candidates()).size > 0;
+  }
+
   /** The addresses to say hello to now, longest due first; counts the attempts. */
   due(nowMs: number): HostPort[] {
     const candidates = this.#candidates();

@@ -244,7 +244,7 @@ export function inUse(name: string, users: readonly string[]): TsweaveError {
   const shown = users.slice(0, 4).join(", ");
   const more = users.length > 4 ? ` and ${users.length - 4} more` : "";
   return new TsweaveError("BAD_REQUEST", `network ${name} is in use by ${shown}${more}`, {
-    hint: "end them, or 'docker network disconnect' them, see 'tsweave status endpoints'",
+    hint: "end or detach them, or 'docker network disconnect'; see 'tsweave status endpoints'",
   });
 }
 

@@ -78,7 +78,9 @@ export class Docker {
     this.#hooks = hooks;
     this.#attachments = attachments;
     this.#sync = new EngineSync({ ...ports, ...shared, networks, attachments, names });
-    this.#watch = new EngineWatch({ ...ports, networks, names, hooks, sync: this.#sync });
+    const deleteNetwork = (id: string) => network.deleteNetwork(id);
+    const watched = { networks, names, hooks, sync: this.#sync, deleteNetwork };
+    this.#watch = new EngineWatch({ ...ports, ...watched });
     this.#calls = new PluginCalls({ network, ipam }, ports);
   }
 

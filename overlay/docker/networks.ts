@@ -90,9 +90,9 @@ export class Networks {
   /** Takes over what the engine says of one of our networks. Undefined when it is not ours. */
   async learn(told: DockerNetwork): Promise<HeldNetwork | undefined> {
     if (told.driver !== DRIVER || told.ipamDriver !== DRIVER) return undefined;
+    if (this.#departed.has(told.id)) return undefined;
     const held = this.#ports.ledger.network(told.id);
     if (held !== undefined) return await this.rename(held, told.name);
-    if (this.#departed.has(told.id)) return undefined;
     const [subnet] = told.subnets;
     if (subnet === undefined) return undefined;
     const { gateway } = await this.#open(subnet, told);
@@ -146,18 +146,24 @@ export class Networks {
     }
   }
 
-  /** Forgets a network and everything of it outside the ledger's endpoints. Idempotent. */
+  /**
+   * Forgets a network and everything of it outside the ledger's endpoints. Idempotent. First it
+   * loses its name, so that no pass builds it again, and last its record: a daemon that is killed
+   * in between finds it, and nothing is left behind.
+   */
   async drop(id: string): Promise<void> {
     const { ledger, addresses, datapath, publisher } = this.#ports;
     const held = ledger.network(id);
     this.#departed.add(id);
     if (held === undefined) return;
-    await ledger.dropNetwork(id);
-    const named = ledger.networks().some((other) => other.name === held.name);
-    if (held.name !== "" && !named) publisher.networkGone(held.name);
+    const others = (): HeldNetwork[] => ledger.networks().filter((other) => other.id !== id);
+    if (held.name !== "") {
+      await ledger.putNetwork({ ...held, name: "" });
+      if (!others().some(({ name }) => name === held.name)) publisher.networkGone(held.name);
+    }
     await datapath.removeNetwork(held);
-    const shared = ledger.networks().some((other) => other.subnet === held.subnet);
-    if (shared) return;
+    await ledger.dropNetwork(id);
+    if (others().some(({ subnet }) => subnet === held.subnet)) return;
     for (const ip of held.auxiliary) await addresses.release(held.subnet, ip);
     await this.close(held.subnet);
   }

@@ -13,7 +13,7 @@ import {
   messageOf,
   TIMES,
 } from "../../mesh/index.ts";
-import type { Ledger } from "../ledger.ts";
+import type { HeldNetwork, Ledger } from "../ledger.ts";
 import { CoalescingWorker } from "../serial.ts";
 import type { EngineSync } from "./engine-sync.ts";
 import type { ContainerNames } from "./names.ts";
@@ -31,6 +31,8 @@ export interface WatchPorts {
   readonly hooks: SandboxHooks;
   readonly sync: EngineSync;
   readonly engine: DockerEngine;
+  /** DeleteNetwork, which does nothing when it was done before. */
+  readonly deleteNetwork: (id: string) => Promise<unknown>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -141,7 +143,16 @@ export class EngineWatch {
       const nameless = ledger.endpointsOf(id).some((one) => one.joined && one.containerId === "");
       if (nameless) names.learn(attributes.container);
     }
+    if (action === "destroy") this.#removed(held);
     if (action === "disconnect" || action === "destroy") this.#worker.request(SETTLE_MS);
+  }
+
+  /** Somebody's `network rm` whose call never came: of a network it lost no engine says so. */
+  #removed({ id, name }: HeldNetwork): void {
+    const { deleteNetwork, log } = this.#ports;
+    deleteNetwork(id).catch((error: unknown) => {
+      log.warn({ network: name, reason: messageOf(error) }, "network removed without a call");
+    });
   }
 
   #containerEvent({ action, id, attributes }: EngineEvent): void {

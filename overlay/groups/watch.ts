@@ -49,7 +49,7 @@ const SPACING_MS = 200;
 const DUTY = 10;
 /** Looks at everything, whatever the monitors said. */
 const RECHECK_MS = 30_000;
-/** A bridge that begins to snoop has asked all members and heard them within 10 s. */
+/** A bridge that begins to snoop has heard all members in 1 s; one of an older build in 10 s. */
 const HOLD_MS = 15_000;
 const PUBLISH_MS = 1000;
 const BURST = 10;

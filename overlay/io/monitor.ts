@@ -9,10 +9,9 @@
  */
 
 import { stat } from "node:fs/promises";
-import { execa } from "execa";
 import type { Cancel, Log } from "../../mesh/index.ts";
 import type { Scope } from "../state.ts";
-import { toolEnv } from "./exec.ts";
+import { runBeside } from "./exec.ts";
 
 /** A line that may mean drift, and where. */
 export interface MonitorHint {
@@ -87,31 +86,23 @@ export class NetnsMonitor {
 
   #start(): void {
     const { command, words } = this.#source;
-    const args = ["--pdeathsig", "KILL", "--", ...command, "-n", this.#netns];
-    const child = execa("setpriv", [...args, ...words], {
-      stdin: "ignore",
-      stderr: "ignore",
-      buffer: false,
-      reject: false,
-      extendEnv: false,
-      env: toolEnv(),
-    });
-    this.#pid = child.pid;
-    this.#stopChild = () => child.kill("SIGKILL");
-    this.#read(child.stdout);
-    this.#ended = child.then((result) => this.#exited(result.shortMessage ?? "ended"));
-  }
-
-  #read(stdout: NodeJS.ReadableStream): void {
+    const enter = ["setpriv", "--pdeathsig", "KILL", "--", ...command, "-n", this.#netns];
     let rest = "";
-    stdout.on("data", (chunk: Buffer) => {
+    const { pid, kill, ended } = runBeside([...enter, ...words], (chunk) => {
       const lines = (rest + chunk.toString("latin1")).split("\n");
       rest = (lines.pop() ?? "").slice(0, LINE_CHARS_MAX);
-      this.#failures = 0;
-      if (this.#stopped) return;
-      const scope = { netns: this.#netns };
-      for (const line of lines) if (this.#source.isHint(line)) this.#notify({ scope, line });
+      this.#take(lines);
     });
+    this.#pid = pid;
+    this.#stopChild = kill;
+    this.#ended = ended.then((how) => this.#exited(how));
+  }
+
+  #take(lines: readonly string[]): void {
+    this.#failures = 0;
+    if (this.#stopped) return;
+    const scope = { netns: this.#netns };
+    for (const line of lines) if (this.#source.isHint(line)) this.#notify({ scope, line });
   }
 
   #exited(reason: string): void {

@@ -4,9 +4,8 @@
  * Law: as monitor.ts: its text is never taken for truth, it dies with the daemon, and is started
  * again when it dies alone. What containers' devices do is no news of the underlay.
  */
-import { execa } from "execa";
 import type { Cancel, Log } from "../../mesh/index.ts";
-import { toolEnv } from "./exec.ts";
+import { runBeside } from "./exec.ts";
 
 const RESTART_MS = 5000;
 const CONTAINERS = /\b(veth|tsw[cg]|tsweave|docker|br-)/;
@@ -22,26 +21,25 @@ export function watchRoutes(
   let kill: Cancel = () => undefined;
   let ended: Promise<void> = Promise.resolve();
   const start = (): void => {
-    const [file = "", ...args] = [
-      ...[...prefix, "setpriv", "--pdeathsig", "KILL", "--"],
-      ...["ip", "monitor", "link", "address", "route"],
+    const argv = [
+      "setpriv",
+      "--pdeathsig",
+      "KILL",
+      "--",
+      "ip",
+      "monitor",
+      "link",
+      "address",
+      "route",
     ];
-    const child = execa(file, args, {
-      stdin: "ignore",
-      stderr: "ignore",
-      buffer: false,
-      reject: false,
-      extendEnv: false,
-      env: toolEnv(),
-    });
-    kill = () => child.kill("SIGKILL");
-    child.stdout.on("data", (chunk: Buffer) => {
+    const child = runBeside([...prefix, ...argv], (chunk) => {
       const lines = chunk.toString("latin1").split("\n");
       if (!isOver && lines.some((line) => line !== "" && !CONTAINERS.test(line))) notify();
     });
-    ended = child.then(({ shortMessage }) => {
+    kill = child.kill;
+    ended = child.ended.then((reason) => {
       if (isOver) return;
-      log.debug({ reason: shortMessage ?? "ended" }, "monitor of routes ended; restarting");
+      log.debug({ reason }, "monitor of routes ended; restarting");
       restart = setTimeout(start, RESTART_MS).unref();
     });
   };

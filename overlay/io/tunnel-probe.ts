@@ -8,7 +8,6 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { execa } from "execa";
 import { type Log, TsweaveError } from "../../mesh/index.ts";
 import {
   type ProbePeer,
@@ -17,7 +16,7 @@ import {
   probePeerLines,
 } from "../paths/probe-network.ts";
 import type { Errand, ProbeResult } from "../paths/proofs.ts";
-import { commandFailed, run, toolEnv } from "./exec.ts";
+import { commandFailed, run, runBeside } from "./exec.ts";
 import { OFFLOAD_PROGRAM, PROBE_PROGRAM, PROBE_TRIES } from "./probe-program.ts";
 
 /** A tunnel that carries nothing takes a second, one that cuts some seconds. */
@@ -129,9 +128,8 @@ export class TunnelProbe {
 
 /** A namespace that lives as long as its descriptor. @throws TsweaveError KERNEL_LACKS */
 async function newNamespace(): Promise<FileHandle> {
-  const args = ["--pdeathsig", "KILL", "--", "unshare", "--net", "sleep", "10"];
-  const options = { stdio: "ignore", reject: false, extendEnv: false, env: toolEnv() } as const;
-  const child = execa("setpriv", args, options);
+  const argv = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "sleep", "10"];
+  const child = runBeside(argv, () => undefined);
   try {
     const { ino: own } = await stat("/proc/self/ns/net");
     for (let waitedMs = 0; waitedMs < UNSHARE_MS; waitedMs += LOOK_MS) {
@@ -142,8 +140,8 @@ async function newNamespace(): Promise<FileHandle> {
     }
     throw new TsweaveError("KERNEL_LACKS", "no network namespace could be made for probes");
   } finally {
-    child.kill("SIGKILL");
-    await child;
+    child.kill();
+    await child.ended;
   }
 }
 

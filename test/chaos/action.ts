@@ -23,6 +23,14 @@ export type Churn =
       readonly host: string;
       readonly name: string;
       readonly network: string;
+    }
+  | {
+      /** A network of its own with two containers, as a compose file has; its end. */
+      readonly kind: "group-up" | "group-down";
+      readonly host: string;
+      readonly group: string;
+      /** Whose command makes and removes the network. */
+      readonly by: "docker" | "tsweave";
     };
 
 /** Faults of one host that last a while. */
@@ -47,6 +55,21 @@ export type Fault =
       readonly forMs: number;
     }
   | { readonly kind: "mtu"; readonly host: string; readonly bytes: number; readonly forMs: number }
+  | { readonly kind: "rate"; readonly host: string; readonly mbit: number; readonly forMs: number }
+  | {
+      /** The daemon's wall clock is ahead (behind, if negative) for a while. */
+      readonly kind: "clock";
+      readonly host: string;
+      readonly seconds: number;
+      readonly forMs: number;
+    }
+  | {
+      /** The power is cut, all others remove the host, and it boots or is replaced. */
+      readonly kind: "rmpeer";
+      readonly host: string;
+      readonly isReplaced: boolean;
+      readonly forMs: number;
+    }
   | {
       readonly kind: "partition";
       readonly groups: readonly (readonly string[])[];
@@ -72,7 +95,9 @@ export interface Round {
   readonly steps: readonly Step[];
 }
 
-const CHURN = new Set(["run", "rm", "restart", "rename", "connect", "disconnect"]);
+const CHURN = new Set([
+  ...["run", "rm", "restart", "rename", "connect", "disconnect", "group-up", "group-down"],
+]);
 
 /** Whether a step is container churn; else it is a fault. */
 export function isChurn(action: Action): action is Churn {

@@ -37,12 +37,12 @@ export interface LostPing {
   readonly seq: number;
 }
 
-/** A docker command of the churn that failed. */
+/** A command that failed and should not have. */
 export interface Refusal {
   readonly step: number;
   readonly host: string;
-  /** Whether it named an address, which another host may own. */
-  readonly isIpAsked: boolean;
+  /** Whether others must be asked: for an address that one of them may own, about a removal. */
+  readonly needsOthers: boolean;
   readonly fromMs: number;
   readonly toMs: number;
   readonly text: string;

@@ -2,6 +2,8 @@
 import type { World } from "./world.ts";
 
 const RSS_GROWTH_MIB = 60;
+/** One look may come just before the garbage collector; what so many show in a row is there. */
+const RSS_LOOKS = 3;
 /** Sockets of names and monitors come with containers; what else there is stays. */
 const FDS_PER_SANDBOX = 6;
 const FDS_GROWTH = 12;
@@ -13,8 +15,8 @@ interface Size {
 }
 
 export class Growth {
-  /** BOUNDED: one for each life of a daemon. The first size of each. */
-  readonly #first = new Map<string, Size>();
+  /** BOUNDED: RSS_LOOKS and the first of each life of a daemon. */
+  readonly #lives = new Map<string, Size[]>();
 
   /** Measures every daemon; what grew beyond the bounds, and a line to show. */
   async measure(world: World): Promise<{ violations: string[]; line: string }> {
@@ -26,21 +28,30 @@ export class Growth {
       const size = await sizeOf(world, host, pid);
       parts.push(`${host} ${size.rssMib} MiB ${size.fds} fds ${size.containers} containers`);
       const life = `${host} ${pid}`;
-      const first = this.#first.get(life);
-      if (first === undefined) {
-        this.#first.set(life, size);
-        continue;
-      }
-      if (size.rssMib - first.rssMib > RSS_GROWTH_MIB) {
-        violations.push(`${host}: daemon grew from ${first.rssMib} to ${size.rssMib} MiB`);
-      }
-      const more = Math.max(0, size.containers - first.containers) * FDS_PER_SANDBOX;
-      if (size.fds - first.fds > FDS_GROWTH + more) {
-        violations.push(`${host}: daemon had ${first.fds} and has ${size.fds} descriptors`);
-      }
+      const sizes = [...(this.#lives.get(life) ?? []), size];
+      if (sizes.length > RSS_LOOKS + 1) sizes.splice(1, 1);
+      this.#lives.set(life, sizes);
+      violations.push(...growthOf(sizes).map((text) => `${host}: daemon ${text}`));
     }
     return { violations, line: parts.join("; ") };
   }
+}
+
+/** What grew beyond the bounds in one life of a daemon: its first size, then its last few. */
+export function growthOf(sizes: readonly Size[]): string[] {
+  const found: string[] = [];
+  const [first, ...later] = sizes;
+  const last = later.at(-1);
+  if (first === undefined || last === undefined) return found;
+  const least = Math.min(...later.map(({ rssMib }) => rssMib));
+  if (later.length >= RSS_LOOKS && least - first.rssMib > RSS_GROWTH_MIB) {
+    found.push(`grew from ${first.rssMib} to ${least} MiB and more`);
+  }
+  const more = Math.max(0, last.containers - first.containers) * FDS_PER_SANDBOX;
+  if (last.fds - first.fds > FDS_GROWTH + more) {
+    found.push(`had ${first.fds} and has ${last.fds} descriptors`);
+  }
+  return found;
 }
 
 async function sizeOf(world: World, host: string, pid: number): Promise<Size> {

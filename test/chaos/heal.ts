@@ -9,6 +9,7 @@ export async function healAll(world: World): Promise<void> {
   for (const host of world.hosts) {
     await lab.loss(host, 0);
     await lab.mtu(host, 1500);
+    await lab.rate(host, 0);
     await lab.link(host, "up");
   }
   await Promise.all(world.hosts.map((host) => healHost(world, host)));
@@ -18,16 +19,24 @@ async function healHost(world: World, name: string): Promise<void> {
   const host = world.host(name);
   if (!host.isOn) await world.boot(name);
   await world.mesh.ok(name, ["rm", "-f", `${STATE}/fill`]);
+  await world.setClock(name, 0);
   const pid = await world.daemonPid(name);
   if (pid === undefined) await world.launch(name);
   else await world.mesh.ok(name, ["kill", "-CONT", String(pid)]);
-  if ((await world.running(name)) === undefined) await host.startEngine();
+  if ((await world.running(name)) === undefined) {
+    const start = async (): Promise<boolean> => {
+      await host.startEngine();
+      return true;
+    };
+    // One that still starts is waited for; it may have begun before its plugin was there.
+    await start().catch(start);
+  }
   await until(
     `${watcher(name)} to run again`,
     async () => {
       const { code } = await world.mesh.exec(name, ["docker", "start", watcher(name)], 60_000);
       return code === 0;
     },
-    { timeoutMs: 30_000, everyMs: 500 },
+    { timeoutMs: 60_000, everyMs: 500 },
   );
 }

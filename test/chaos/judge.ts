@@ -8,12 +8,14 @@ import type { Answer, FaultSpan, LostPing, Refusal, Sighting } from "./facts.ts"
 const COSTS_PINGS_MS: Partial<Record<FaultKind, number>> = {
   link: 4_000,
   loss: 2_000,
+  rate: 2_000,
   partition: 4_000,
   neigh: 5_000,
   fdb: 5_000,
   "engine-restart": Number.POSITIVE_INFINITY,
   "engine-kill": Number.POSITIVE_INFINITY,
   power: Number.POSITIVE_INFINITY,
+  rmpeer: Number.POSITIVE_INFINITY,
 };
 
 /** Faults of a host under which Docker may refuse a command there, and how long after. */
@@ -25,13 +27,20 @@ const COSTS_COMMANDS_MS: Partial<Record<FaultKind, number>> = {
   "engine-restart": 5_000,
   "engine-kill": 5_000,
   power: 5_000,
+  rmpeer: 5_000,
 };
 
-/** Under these the owner of an address that was asked for by number may not be reached. */
-const OWNER_FAULTS: readonly FaultKind[] = [
-  ...(["partition", "link", "loss", "power", "disk-full"] as const),
+/** Under these another host that must be asked may not be reached. */
+const OTHERS_FAULTS: readonly FaultKind[] = [
+  ...(["partition", "link", "loss", "power", "rmpeer", "disk-full"] as const),
   ...(["daemon-kill", "daemon-pause", "daemon-stop"] as const),
 ];
+
+/** The grace for the entries of a peer that has an heir, and the full pass that ends them. */
+const FORMER_ENTRIES_MS = 60_000 + 35_000;
+
+/** Names are there before Docker starts the process, and this long before it is seen to run. */
+const START_MS = 10_000;
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
@@ -117,13 +126,24 @@ export function unexplainedRefusals(
       (refusal) =>
         !faults.some((fault) => {
           const isOwn = fault.host === refusal.host;
-          const isOfOwner = OWNER_FAULTS.includes(fault.kind) && refusal.isIpAsked;
+          const isOfOther = OTHERS_FAULTS.includes(fault.kind) && refusal.needsOthers;
           const afterMs = (isOwn ? COSTS_COMMANDS_MS[fault.kind] : undefined) ?? 3_000;
-          if (!isOfOwner && !(isOwn && fault.kind in COSTS_COMMANDS_MS)) return false;
+          if (!isOfOther && !(isOwn && fault.kind in COSTS_COMMANDS_MS)) return false;
           return refusal.toMs >= fault.fromMs && refusal.fromMs <= fault.toMs + afterMs;
         }),
     )
     .map(({ step, host, text }) => `#${step} refused on ${host} for no reason: ${text}`);
+}
+
+/** Hosts that came back after their removal not longer ago than so, as others at their address. */
+export function replacedHosts(
+  faults: readonly FaultSpan[],
+  nowMs: number,
+  agoMs: number = FORMER_ENTRIES_MS,
+): string[] {
+  return faults.flatMap(({ kind, host, toMs }) =>
+    kind === "rmpeer" && host !== null && nowMs - toMs < agoMs ? [host] : [],
+  );
 }
 
 /** Answers with an address that no container had for `boundMs`, with nothing wrong so long. */
@@ -139,7 +159,7 @@ export function staleAnswers(
     if (faults.some((fault) => fault.fromMs <= atMs && fault.toMs >= from)) continue;
     for (const ip of ips) {
       const isHeld = sightings.some(
-        (one) => one.ip === ip && one.atMs >= from && one.atMs <= atMs + 2_000,
+        (one) => one.ip === ip && one.atMs >= from && one.atMs <= atMs + START_MS,
       );
       if (!isHeld) stale.push(`${name} answered ${ip} on ${host} at ${seconds(atMs)}, long dead`);
     }

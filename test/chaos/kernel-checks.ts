@@ -17,11 +17,15 @@ interface Link {
   readonly linkinfo?: { readonly info_kind?: string };
 }
 
-/** What differs between a host's kernel and its tables, and what nobody needs any more. */
+/**
+ * What differs between a host's kernel and its tables, and what nobody needs any more. Entries that
+ * lead to an address of `replaced`, and those of rows of former peers, may be left over.
+ */
 export async function kernelProblems(
   world: Pick<World, "mesh">,
   host: string,
   truth: Truth,
+  replaced: ReadonlySet<string>,
 ): Promise<string[]> {
   const json = async <T>(...argv: string[]): Promise<T> =>
     JSON.parse((await world.mesh.ok(host, argv)) || "[]") as T;
@@ -40,7 +44,9 @@ export async function kernelProblems(
     const ns = `tsweave-${id.slice(0, 10)}`;
     const rows = (truth.endpoints.get(host) ?? []).filter((row) => row.network === network);
     if (!named.includes(ns)) {
-      if (rows.length > 0) problems.push(`${host}: ${network} has endpoints and no namespace`);
+      if (rows.some(({ local }) => local)) {
+        problems.push(`${host}: ${network} has endpoints and no namespace`);
+      }
       continue;
     }
     const remote = rows.filter(({ local }) => !local);
@@ -65,15 +71,22 @@ export async function kernelProblems(
       "vxlan0",
     );
     const links = await json<Link[]>("ip", "-n", ns, "-d", "-j", "link");
+    const formerMacs = new Set((truth.former.get(host) ?? []).map(({ mac }) => mac));
+    for (const { mac, dst } of forwards) {
+      if (dst !== undefined && replaced.has(dst)) formerMacs.add(mac);
+    }
+    for (const { mac } of remote) formerMacs.delete(mac);
     problems.push(
       ...differences(`${host} ${network}: neighbour`, [
         remote.map(({ ip, mac }) => `${ip} ${mac}`),
-        neighbours.map(({ dst, lladdr }) => `${dst} ${lladdr}`),
+        neighbours.flatMap(({ dst, lladdr }) =>
+          formerMacs.has(lladdr ?? "") ? [] : [`${dst} ${lladdr}`],
+        ),
       ]),
       ...differences(`${host} ${network}: forward`, [
         remote.map(({ mac, vtep }) => `${mac} ${vtep}`),
         forwards.flatMap(({ mac, dst }) =>
-          dst === undefined || isGroup(mac) ? [] : [`${mac} ${dst}`],
+          dst === undefined || isGroup(mac) || formerMacs.has(mac) ? [] : [`${mac} ${dst}`],
         ),
       ]),
     );

@@ -5,10 +5,17 @@
  */
 import type { MeshHosts } from "../lib/mesh-hosts.ts";
 import { isChurn, type Round, type Step, stepText } from "./action.ts";
+import { leftAtTheEnd } from "./end.ts";
 import { Facts } from "./facts.ts";
 import { Growth } from "./growth.ts";
 import { healAll } from "./heal.ts";
-import { doubles, staleAnswers, unexplainedLosses, unexplainedRefusals } from "./judge.ts";
+import {
+  doubles,
+  replacedHosts,
+  staleAnswers,
+  unexplainedLosses,
+  unexplainedRefusals,
+} from "./judge.ts";
 import { PingPair, Recorder } from "./observe.ts";
 import { type ChaosOptions, optionsOf, replayText, USAGE } from "./options.ts";
 import { Performer } from "./perform.ts";
@@ -36,6 +43,7 @@ class Run {
   readonly #violations: { until: number; text: string }[] = [];
   readonly #quietMs: number[] = [];
   #lostPings = 0;
+  #rounds = 0;
   #mesh: MeshHosts | undefined;
 
   constructor(options: ChaosOptions) {
@@ -54,9 +62,22 @@ class Run {
     recorder.start();
     try {
       const performer = new Performer(world, this.#facts, say);
-      for (const round of rounds) await this.#round(world, performer, round);
+      for (const round of rounds) {
+        if (world.nowMs > this.#options.wallMs) break;
+        await this.#round(world, performer, round);
+        this.#rounds += 1;
+      }
+    } catch (error) {
+      // Hosts that do not heal are a finding; what was found before is told all the same.
+      const done = rounds.slice(0, this.#rounds + 1).flatMap(({ steps }) => steps);
+      this.#found(done.at(-1)?.number ?? 0, `not healed: ${String(error)}`);
+      return this.#end(rounds);
     } finally {
       await recorder.stop();
+    }
+    const last = rounds.at(-1)?.steps.at(-1)?.number ?? 0;
+    if (!this.#options.isKept || this.#violations.length === 0) {
+      for (const text of await leftAtTheEnd(world)) this.#found(last, text);
     }
     return this.#end(rounds);
   }
@@ -80,11 +101,19 @@ class Run {
     );
     await performer.round(round.steps);
     await healAll(world);
-    const dead = () => new Set(this.#facts.sightings.map(({ name }) => name));
-    const quiet = await quietPoint(world, dead, this.#options.boundMs);
+    const { faults } = this.#facts;
+    const addresses = (some: readonly string[]): ReadonlySet<string> =>
+      new Set(some.map((host) => world.mesh.address(host)));
+    const past = {
+      names: () => new Set(this.#facts.sightings.map(({ name }) => name)),
+      replaced: () => addresses(replacedHosts(faults, world.nowMs, Number.POSITIVE_INFINITY)),
+      justReplaced: () => addresses(replacedHosts(faults, world.nowMs)),
+    };
+    const quiet = await quietPoint(world, past, this.#options.boundMs);
     for (const pair of pairs) await pair.stop();
     const { violations, line } = await this.#growth.measure(world);
     this.#quietMs.push(quiet.tookMs);
+    for (const one of quiet.seen) say(`    not quiet at ${one}`);
     say(`quiet after ${(quiet.tookMs / 1000).toFixed(1)} s; ${line}`);
     for (const text of [...quiet.violations, ...violations]) this.#found(until, text);
     this.#judgeFacts(until);
@@ -118,7 +147,8 @@ class Run {
     const { sightings, pings, commands, faults } = this.#facts;
     const containers = new Set(sightings.map(({ id }) => id)).size;
     const longest = (Math.max(...this.#quietMs) / 1000).toFixed(1);
-    say(`\n${commands} docker commands, ${faults.length} faults, ${containers} containers seen,`);
+    say(`\n${this.#rounds} rounds, ${commands} commands, ${faults.length} faults,`);
+    say(`${containers} containers seen,`);
     say(`${pings} pings answered, ${this.#lostPings} lost; quiet after ${longest} s at most;`);
     say(`${this.#violations.length} violations`);
     const first = this.#violations[0];

@@ -8,6 +8,7 @@ export const USAGE = `npm run chaos -- [--minutes M] [--seed S] [--hosts N] …
   --hosts N      hosts with real engines, 2 to 6 (3)
   --until K      stop after step K of the schedule, heal and check
   --only LIST    of the faults, those of these steps, as 4,9; none: churn alone
+  --wall-minutes W  begin no further round when so long has passed
   --bound-s B    seconds within which all must be well after healing (20)
   --keep         leave the hosts up when something was wrong
   --plan         print the schedule and do nothing`;
@@ -19,6 +20,8 @@ export interface ChaosOptions {
   readonly until: number | null;
   readonly only: readonly number[] | null;
   readonly boundMs: number;
+  /** No round begins later than this after the hosts are up; Infinity: all do. */
+  readonly wallMs: number;
   readonly isKept: boolean;
   readonly isPlanOnly: boolean;
 }
@@ -31,6 +34,7 @@ export function optionsOf(argv: readonly string[], nowMs: number): ChaosOptions 
     args: [...argv],
     options: {
       ...{ minutes: text, seed: text, hosts: text, until: text, only: text, "bound-s": text },
+      "wall-minutes": text,
       ...{ keep: flag, plan: flag },
     },
   });
@@ -42,6 +46,10 @@ export function optionsOf(argv: readonly string[], nowMs: number): ChaosOptions 
     until: values.until === undefined ? null : numberOf("until", values.until, 0, 1e6),
     only,
     boundMs: numberOf("bound-s", values["bound-s"] ?? "20", 1, 600) * 1000,
+    wallMs:
+      values["wall-minutes"] === undefined
+        ? Number.POSITIVE_INFINITY
+        : numberOf("wall-minutes", values["wall-minutes"], 1, 600) * 60_000,
     isKept: values.keep === true,
     isPlanOnly: values.plan === true,
   };

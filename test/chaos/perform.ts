@@ -1,26 +1,20 @@
 /** Steps become commands on the hosts. Each is printed as it is run, so that it can be repeated. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { BUNDLE } from "../lib/mesh-hosts.ts";
 import { type Action, type Churn, type Fault, isChurn, type Step, stepText } from "./action.ts";
-import type { Facts, FaultSpan } from "./facts.ts";
+import { commandsOf, isExpected } from "./commands.ts";
+import type { Facts, FaultSpan, Refusal } from "./facts.ts";
 import { STATE, type World } from "./world.ts";
 
 const COMMAND_MS = 60_000;
-/** Refusals that say only that an earlier step did not happen. */
-const NOT_AS_PLANNED = new RegExp(
-  [
-    ...["No such container", "in use by container", "not running", "not connected"],
-    ...["task .* already exists"],
-  ].join("|"),
-);
-/** Of a connection that is there already; of a start it would be an endpoint left behind. */
-const IS_CONNECTED = /already exists in network/;
-const SERVE = "mkdir -p /www; hostname > /www/index.html; exec httpd -f -h /www";
+/** A host that is off is dead for all others after so long. */
+const DEAD_MS = 6_000;
 
 export class Performer {
   readonly #world: World;
   readonly #facts: Facts;
   readonly #say: (line: string) => void;
-  /** One step after the other on each of these; BOUNDED: two a host and one for the LAN. */
+  /** One step after the other on each of these; BOUNDED: four a host and one for the LAN. */
   readonly #queues = new Map<string, Promise<void>>();
   #lan: Promise<void> = Promise.resolve();
 
@@ -61,7 +55,7 @@ export class Performer {
     };
     this.#facts.faults.push(span);
     try {
-      await this.#fault(action);
+      await this.#fault(step.number, action);
     } catch (error) {
       // Two faults may meet: what this one could not do, the healing does.
       this.#say(`          #${step.number} was cut short: ${String(error).split("\n")[0]}`);
@@ -70,27 +64,37 @@ export class Performer {
   }
 
   async #churn(step: number, action: Churn): Promise<void> {
+    for (const argv of commandsOf(action)) {
+      this.#facts.commands += 1;
+      const needsOthers = action.kind === "run" && action.ip !== null;
+      await this.#command({ step, host: action.host, needsOthers }, argv, (code, stderr) => {
+        return code === 0 || isExpected(action, stderr);
+      });
+    }
+  }
+
+  /** Runs a command; what is not well is filed as a refusal, to be judged later. */
+  async #command(
+    refused: Pick<Refusal, "step" | "host" | "needsOthers">,
+    argv: readonly string[],
+    isWell: (code: number | null, stderr: string) => boolean,
+  ): Promise<void> {
     const fromMs = this.#world.nowMs;
-    const argv = ["docker", ...dockerArgs(action)];
     let text = "";
     try {
-      this.#facts.commands += 1;
-      const { code, stderr } = await this.#world.mesh.exec(action.host, argv, COMMAND_MS);
-      if (code === 0 || NOT_AS_PLANNED.test(stderr)) return;
-      if (action.kind === "connect" && IS_CONNECTED.test(stderr)) return;
+      const { code, stderr } = await this.#world.mesh.exec(refused.host, argv, COMMAND_MS);
+      if (isWell(code, stderr)) return;
       text = stderr.trim();
     } catch (error) {
       text = String(error).split("\n")[0] ?? "";
     }
-    // A start that failed leaves a container behind, which `docker run` would not start again.
-    const { host } = action;
-    const isIpAsked = action.kind === "run" && action.ip !== null;
     const toMs = this.#world.nowMs;
-    this.#facts.refusals.push({ step, host, isIpAsked, fromMs, toMs, text });
-    this.#say(`          #${step} failed: ${text.split("\n")[0]}`);
+    // A start that failed leaves a container behind, which `docker run` would not start again.
+    this.#facts.refusals.push({ ...refused, fromMs, toMs, text });
+    this.#say(`          #${refused.step} failed: ${text.split("\n")[0]}`);
   }
 
-  async #fault(fault: Fault): Promise<void> {
+  async #fault(step: number, fault: Fault): Promise<void> {
     const { mesh } = this.#world;
     switch (fault.kind) {
       case "partition": {
@@ -110,6 +114,16 @@ export class Performer {
         await this.#onLan(() => mesh.lab.link(fault.host, "down"));
         await sleep(fault.forMs);
         return await this.#onLan(() => mesh.lab.link(fault.host, "up"));
+      case "rate":
+        await this.#onLan(() => mesh.lab.rate(fault.host, fault.mbit));
+        await sleep(fault.forMs);
+        return await this.#onLan(() => mesh.lab.rate(fault.host, 0));
+      case "clock":
+        await this.#world.setClock(fault.host, fault.seconds * 1000);
+        await sleep(fault.forMs);
+        return await this.#world.setClock(fault.host, 0);
+      case "rmpeer":
+        return await this.#removePeer(step, fault);
       case "nft":
       case "neigh":
       case "fdb":
@@ -118,6 +132,23 @@ export class Performer {
       default:
         return await this.#hostFault(fault);
     }
+  }
+
+  /** Every other host says that this one is gone for good, at once; then it is back, or another. */
+  async #removePeer(step: number, fault: Extract<Fault, { kind: "rmpeer" }>): Promise<void> {
+    const { host } = fault;
+    await this.#onLan(() => this.#world.host(host).crash());
+    await sleep(DEAD_MS);
+    const argv = [process.execPath, BUNDLE, "rmpeer", host, "--yes"];
+    // It may still wait for another host (6), or be removed already by the word of another (5).
+    const isWell = (code: number | null): boolean => code === 0 || code === 5 || code === 6;
+    const others = this.#world.hosts.filter((one) => one !== host);
+    await Promise.all(
+      others.map((one) => this.#command({ step, host: one, needsOthers: true }, argv, isWell)),
+    );
+    await sleep(fault.forMs);
+    if (fault.isReplaced) this.#world.loseState(host);
+    await this.#onLan(() => this.#world.boot(host));
   }
 
   async #hostFault(fault: Extract<Fault, { forMs: number; host: string }>): Promise<void> {
@@ -179,31 +210,7 @@ function queueOf(action: Action): string {
   if (isChurn(action)) return `churn ${action.host}`;
   if (action.kind === "partition") return "partition";
   if (action.kind.startsWith("engine")) return `engine ${action.host}`;
-  const isCable = action.kind === "loss" || action.kind === "mtu" || action.kind === "link";
+  if (action.kind === "clock") return `clock ${action.host}`;
+  const isCable = ["loss", "mtu", "rate", "link"].includes(action.kind);
   return `${isCable ? "cable" : "fault"} ${action.host}`;
-}
-
-function dockerArgs(action: Churn): string[] {
-  switch (action.kind) {
-    case "run":
-      return [
-        ...["run", "-d", "--net", "tsweave", "--name", action.name, "--stop-timeout", "1"],
-        ...(action.ip === null ? [] : ["--ip", action.ip]),
-        ...(action.alias === null ? [] : ["--network-alias", action.alias]),
-        ...(action.isRestarted ? ["--restart", "always"] : []),
-        ...["busybox", "sh", "-c", SERVE],
-      ];
-    case "rm":
-      return ["rm", "-f", action.name];
-    case "restart":
-      return ["restart", "-t", "1", action.name];
-    case "rename":
-      return ["rename", action.name, action.to];
-    case "connect": {
-      const alias = action.alias === null ? [] : ["--alias", action.alias];
-      return ["network", "connect", ...alias, action.network, action.name];
-    }
-    default:
-      return ["network", "disconnect", action.network, action.name];
-  }
 }

@@ -3,32 +3,21 @@
  * schedule, whatever happens while it runs; daemon, engine, cable of a host have one fault at once.
  */
 import { SeededRandom } from "../lib/seeded-random.ts";
-import {
-  type Churn,
-  type Fault,
-  type FaultKind,
-  HOST_FAULTS,
-  KERNEL_FAULTS,
-  type Round,
-  type Step,
-} from "./action.ts";
+import type { Churn, Fault, Round, Step } from "./action.ts";
+import { DAEMON_FAULTS, drawFault, FAULTS } from "./plan-faults.ts";
 
 export const DEFAULT_NETWORK = "tsweave";
 export const SECOND_NETWORK = "second";
 
+/** Groups of containers with a network of their own, each on any number of hosts. */
+export const GROUPS = ["g1", "g2"] as const;
+
 /** Steps are drawn for so long; healing and checks make a round about a minute. */
 const ROUND_MS = 30_000;
 const CHURN_EVERY_MS = 1_400;
+const GROUP_EVERY_MS = 7_000;
 const FAULT_EVERY_MS = { daemon: 5_000, all: 3_000 };
-const GUARD_BACK_MS = 12_000;
 const CONTAINERS_MAX = 6;
-
-const DAEMON_FAULTS: readonly FaultKind[] = ["daemon-kill", "daemon-pause", "daemon-stop", "nft"];
-const ALL_FAULTS: readonly FaultKind[] = [
-  ...HOST_FAULTS,
-  ...KERNEL_FAULTS,
-  ...(["loss", "mtu", "partition", "partition"] as const),
-];
 
 interface Planned {
   name: string;
@@ -50,19 +39,13 @@ export function plan(options: PlanOptions): Round[] {
   return Array.from({ length: options.minutes }, (_, at) => planner.round(at + 1));
 }
 
-/** The parts that a fault keeps busy. */
-function slotsOf(kind: FaultKind, host: string): string[] {
-  if (kind === "partition") return ["lan"];
-  if (kind === "loss" || kind === "mtu" || kind === "link") return [`cable ${host}`];
-  if (kind === "engine-kill" || kind === "engine-restart") return [`engine ${host}`];
-  return kind === "power" ? [`daemon ${host}`, `engine ${host}`] : [`daemon ${host}`];
-}
-
 class Planner {
   readonly #random: SeededRandom;
   readonly #options: PlanOptions;
   /** BOUNDED: CONTAINERS_MAX a host. What should be there if every step did what it says. */
   readonly #containers = new Map<string, Planned[]>();
+  /** BOUNDED: GROUPS on each host. */
+  readonly #groups = new Set<string>();
   readonly #freed: string[] = [];
   #steps = 0;
   #names = 0;
@@ -76,15 +59,20 @@ class Planner {
 
   round(number: number): Round {
     const theme = number % 2 === 1 ? "daemon" : "all";
-    const kinds = theme === "daemon" ? DAEMON_FAULTS : ALL_FAULTS;
+    const kinds = theme === "daemon" ? DAEMON_FAULTS : FAULTS;
     const due: { atMs: number; make: () => Churn | Fault | undefined }[] = [];
     const busyUntilMs = new Map<string, number>();
     const everyMs = FAULT_EVERY_MS[theme];
     for (let atMs = this.#around(700); atMs < ROUND_MS; atMs += this.#around(CHURN_EVERY_MS)) {
       due.push({ atMs, make: () => this.#churn() });
     }
+    for (let atMs = this.#around(3000); atMs < ROUND_MS; atMs += this.#around(GROUP_EVERY_MS)) {
+      due.push({ atMs, make: () => this.#group() });
+    }
+    const { hosts, tight } = this.#options;
     for (let atMs = this.#around(2500); atMs < ROUND_MS; atMs += this.#around(everyMs)) {
-      due.push({ atMs, make: () => this.#fault(this.#pick(kinds), atMs, busyUntilMs) });
+      const left = { hosts, tight, atMs, roundMs: ROUND_MS, busyUntilMs };
+      due.push({ atMs, make: () => drawFault(this.#random, this.#pick(kinds), left) });
     }
     due.sort((a, b) => a.atMs - b.atMs);
     const steps: Step[] = [];
@@ -95,6 +83,17 @@ class Planner {
       steps.push({ number: this.#steps, atMs, action });
     }
     return { number, theme, steps };
+  }
+
+  /** A group begins or ends on a host; the same one may be on others. */
+  #group(): Churn {
+    const host = this.#pick(this.#options.hosts);
+    const group = this.#pick(GROUPS);
+    const by = this.#random.chance(0.5) ? "docker" : "tsweave";
+    const key = `${group} ${host}`;
+    if (this.#groups.delete(key)) return { kind: "group-down", host, group, by };
+    this.#groups.add(key);
+    return { kind: "group-up", host, group, by };
   }
 
   #churn(): Churn {
@@ -153,38 +152,6 @@ class Planner {
     one.networks.add(network);
     const alias = this.#random.chance(0.3) ? `all${this.#random.below(3)}` : null;
     return { kind: "connect", host, name: one.name, network, alias };
-  }
-
-  /** undefined: the host or the LAN has a fault of this kind already. */
-  #fault(kind: FaultKind, atMs: number, busyUntilMs: Map<string, number>): Fault | undefined {
-    const { hosts, tight } = this.#options;
-    const host = kind === "disk-full" ? tight : this.#pick(hosts);
-    const forMs = 1500 + this.#random.below(8000);
-    const percent = 1 + this.#random.below(30);
-    const bytes = [1400, 1300, 1492][this.#random.below(3)] ?? 1400;
-    const isOneWay = this.#random.chance(0.4);
-    if (kind === "power" && host === tight) return undefined;
-    // The table is promised back within 30 s, which must be over at the quiet point.
-    if (kind === "nft" && atMs > ROUND_MS - GUARD_BACK_MS) return undefined;
-    const slots = slotsOf(kind, host);
-    if (slots.some((slot) => (busyUntilMs.get(slot) ?? 0) > atMs)) return undefined;
-    // After a fault there is some time to find one's feet; a boot takes longest.
-    const untilMs = atMs + forMs + (kind === "power" ? 12_000 : 4_000);
-    for (const slot of slots) busyUntilMs.set(slot, untilMs);
-    switch (kind) {
-      case "nft":
-      case "neigh":
-      case "fdb":
-        return { kind, host };
-      case "loss":
-        return { kind, host, percent, forMs };
-      case "mtu":
-        return { kind, host, bytes, forMs };
-      case "partition":
-        return { kind, groups: [[host], hosts.filter((one) => one !== host)], isOneWay, forMs };
-      default:
-        return { kind, host, forMs };
-    }
   }
 
   #pick<T>(from: readonly T[]): T {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EndpointRow, Status } from "../../cli/control/api.ts";
 import { kernelProblems } from "./kernel-checks.ts";
 import { nameProblems } from "./name-checks.ts";
+import { endKept, networkProblems, ownerProblems } from "./shared-checks.ts";
 import { NETWORKS, type Place, type World } from "./world.ts";
 
 /** Looked at for so long after the bound, to tell what heals late from what never does. */
@@ -15,56 +16,71 @@ export interface Truth {
   /** By host. */
   readonly places: ReadonlyMap<string, readonly Place[]>;
   readonly endpoints: ReadonlyMap<string, readonly EndpointRow[]>;
+  /** Rows of former peers of replaced hosts, told as dead: nobody's any more. */
+  readonly former: ReadonlyMap<string, readonly EndpointRow[]>;
 }
 
 export interface QuietResult {
   readonly tookMs: number;
+  /** What was wrong at each look, the first of it, with the time; only where that changed. */
+  readonly seen: readonly string[];
   /** What was not as it should be at the bound, each with what became of it. */
   readonly violations: readonly string[];
 }
 
-/** Looks until nothing is wrong, or until the bound and then some; `dead` are former names. */
-export async function quietPoint(
-  world: World,
-  dead: () => ReadonlySet<string>,
-  boundMs: number,
-): Promise<QuietResult> {
+/** What only the record of the run tells. */
+export interface Past {
+  /** Names of containers that were seen, dead or alive. */
+  readonly names: () => ReadonlySet<string>;
+  /** Addresses of hosts that were removed and replaced. */
+  readonly replaced: () => ReadonlySet<string>;
+  /** Those of them replaced so lately that rows and entries of the former may still be there. */
+  readonly justReplaced: () => ReadonlySet<string>;
+}
+
+/** Looks until nothing is wrong, or until the bound and then some. */
+export async function quietPoint(world: World, past: Past, boundMs: number): Promise<QuietResult> {
   const startMs = world.nowMs;
   let atBound: string[] | undefined;
+  const seen: string[] = [];
+  let last: string | undefined;
   for (;;) {
     const isLate = world.nowMs - startMs > boundMs;
-    const problems = await lookAtAll(world, dead(), isLate);
+    await endKept(world);
+    const problems = await lookAtAll(world, past, isLate);
     const tookMs = world.nowMs - startMs;
     if (problems.length === 0) {
       const healed = `(healed after ${(tookMs / 1000).toFixed(0)} s)`;
-      return { tookMs, violations: (atBound ?? []).map((text) => `${text} ${healed}`) };
+      return { tookMs, seen, violations: (atBound ?? []).map((text) => `${text} ${healed}`) };
     }
+    if (problems[0] !== last) seen.push(`${(tookMs / 1000).toFixed(1)} s: ${problems[0]}`);
+    last = problems[0];
     if (isLate) atBound ??= problems;
     if (tookMs > boundMs + LATE_MS) {
-      const last = `(${(tookMs / 1000).toFixed(0)} s after healing)`;
-      return { tookMs, violations: problems.map((text) => `${text} ${last}`) };
+      const never = `(${(tookMs / 1000).toFixed(0)} s after healing)`;
+      return { tookMs, seen, violations: problems.map((text) => `${text} ${never}`) };
     }
     await sleep(500);
   }
 }
 
 /** The cheap looks first; what they find spares the others, unless it is late. */
-async function lookAtAll(
-  world: World,
-  dead: ReadonlySet<string>,
-  isLate: boolean,
-): Promise<string[]> {
+async function lookAtAll(world: World, past: Past, isLate: boolean): Promise<string[]> {
   try {
     const onAll = async (look: (host: string) => Promise<string[]>): Promise<string[]> =>
       (await Promise.all(world.hosts.map(look))).flat();
     const problems = await onAll((host) => statusProblems(world, host));
     if (problems.length > 0 && !isLate) return problems;
-    const truth = await truthOf(world);
+    const truth = await truthOf(world, past.replaced());
     problems.push(...tableProblems(world, truth));
+    problems.push(...formerProblems(truth, past.justReplaced()));
+    problems.push(...(await networkProblems(world)), ...(await ownerProblems(world)));
     if (problems.length > 0 && !isLate) return problems;
-    problems.push(...(await onAll((host) => kernelProblems(world, host, truth))));
+    problems.push(
+      ...(await onAll((host) => kernelProblems(world, host, truth, past.justReplaced()))),
+    );
     if (problems.length > 0 && !isLate) return problems;
-    problems.push(...(await onAll((host) => nameProblems(world, host, truth, dead))));
+    problems.push(...(await onAll((host) => nameProblems(world, host, truth, past.names()))));
     return problems;
   } catch (error) {
     return [`not to be looked at: ${String(error).split("\n")[0]}`];
@@ -82,18 +98,36 @@ async function statusProblems(world: World, host: string): Promise<string[]> {
   return problems;
 }
 
-async function truthOf(world: World): Promise<Truth> {
+async function truthOf(world: World, replaced: ReadonlySet<string>): Promise<Truth> {
   const places = new Map<string, readonly Place[]>();
   const endpoints = new Map<string, readonly EndpointRow[]>();
+  const former = new Map<string, readonly EndpointRow[]>();
   await Promise.all(
     world.hosts.map(async (host) => {
       places.set(host, await world.places(host));
       const path = "/v1/status/endpoints";
       const reply = await world.control<{ endpoints: EndpointRow[] }>(host, path);
-      endpoints.set(host, reply.endpoints);
+      const isFormer = (row: EndpointRow): boolean =>
+        row.state === "dead" && replaced.has(row.vtep);
+      endpoints.set(
+        host,
+        reply.endpoints.filter((row) => !isFormer(row)),
+      );
+      former.set(host, reply.endpoints.filter(isFormer));
     }),
   );
-  return { places, endpoints };
+  return { places, endpoints, former };
+}
+
+/** One line for each host that still tells of peers that were replaced long ago. */
+function formerProblems({ former }: Truth, justReplaced: ReadonlySet<string>): string[] {
+  return [...former].flatMap(([host, rows]) => {
+    const old = rows.filter(({ vtep }) => !justReplaced.has(vtep));
+    const vteps = [...new Set(old.map(({ vtep }) => vtep))].join();
+    return old.length === 0
+      ? []
+      : [`${host} tells ${old.length} rows of removed peers at ${vteps}`];
+  });
 }
 
 /** Every host's table holds exactly what runs, each address once. */

@@ -1,13 +1,21 @@
 /** The hosts under chaos: what is asked of them, the state they are brought back to. */
+import { readdirSync, rmSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { until } from "../lab/exec.ts";
 import type { Host } from "../lab/host.ts";
 import { BUNDLE, MeshHosts } from "../lib/mesh-hosts.ts";
-import { DEFAULT_NETWORK, SECOND_NETWORK } from "./plan.ts";
+import { DEFAULT_NETWORK, GROUPS, SECOND_NETWORK } from "./plan.ts";
 
-export const NETWORKS = [DEFAULT_NETWORK, SECOND_NETWORK];
+/** All that a container may be on. */
+export const NETWORKS: readonly string[] = [DEFAULT_NETWORK, SECOND_NETWORK, ...GROUPS];
+/** Preloaded into each daemon; see there. */
+const CLOCK = fileURLToPath(new URL("./clock-offset.mjs", import.meta.url));
 export const STATE = "/var/lib/tsweave";
 const ASK_MS = 5_000;
+/** Begins the command line of a daemon whose clock can be stepped. */
+const DAEMON = ["env", `NODE_OPTIONS=--import=${CLOCK}`, process.execPath, BUNDLE];
 
 /** One container's place on one network, by its engine. */
 export interface Place {
@@ -75,8 +83,26 @@ export class World {
     return this.mesh.lab.host(name);
   }
 
+  /**
+   * Starts the daemon: by hand, which is refused while the engine does not answer, and it does not
+   * while it waits for its plugin; then as the service unit does.
+   */
   async launch(host: string): Promise<void> {
-    await this.mesh.launch(host, this.mesh.addresses(host));
+    const argv = [...DAEMON, "launch", ...this.mesh.addresses(host)];
+    const { code } = await this.mesh.exec(host, argv, 60_000);
+    if (code !== 0) await this.#serve(host);
+  }
+
+  /** Puts the clock of a host's daemons this far ahead, within 100 ms, until the power goes. */
+  async setClock(host: string, offsetMs: number): Promise<void> {
+    const script = 'echo "$1" > /run/chaos-clock.new; mv /run/chaos-clock.new /run/chaos-clock';
+    await this.mesh.ok(host, ["sh", "-c", script, "sh", String(offsetMs)]);
+  }
+
+  /** The state directory of a host that is off is emptied: its disk was replaced. */
+  loseState(host: string): void {
+    const dir = this.host(host).path(STATE);
+    for (const file of readdirSync(dir)) rmSync(join(dir, file), { recursive: true, force: true });
   }
 
   /**
@@ -85,13 +111,17 @@ export class World {
    */
   async boot(host: string): Promise<void> {
     await this.host(host).boot({ startEngine: false });
+    await this.#serve(host);
+    await this.host(host).startEngine();
+  }
+
+  async #serve(host: string): Promise<void> {
     const log = ["--log-file", `${STATE}/tsweave.log`];
-    const launch = [process.execPath, BUNDLE, "launch", "--foreground", ...log];
+    const launch = [...DAEMON, "launch", "--foreground", ...log];
     // A child of the host's process 1: nsenter would stop with it, and never reap it.
     const behind = ["sh", "-c", 'setsid "$@" > /dev/null 2>&1 < /dev/null &', "sh"];
     await this.mesh.ok(host, [...behind, ...launch, ...this.mesh.addresses(host)]);
     await until(`the daemon of ${host}`, () => this.#isServed(host), { timeoutMs: 20_000 });
-    await this.host(host).startEngine();
   }
 
   async #isServed(host: string): Promise<boolean> {

@@ -147,18 +147,7 @@ describe("what others' acceptance tests ask for", () => {
   });
 
   it("510: what cleans up waits for no other host", async () => {
-    await mesh.docker(
-      "h1",
-      "run",
-      "-d",
-      "--net",
-      "none",
-      "--name",
-      "lone",
-      "busybox",
-      "sleep",
-      "99",
-    );
+    await mesh.lone("h1", "lone");
     for (const args of [["attach", "lone"], ["expose"], ["dns-add", "printer", "198.51.100.7"]]) {
       const { code, stderr } = await mesh.cli("h1", ...args);
       assert.equal(code, 0, stderr);

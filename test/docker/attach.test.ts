@@ -36,18 +36,7 @@ after(async () => {
 });
 
 test("a container without a network gets one, with names and a way outside", async () => {
-  await mesh.docker(
-    "h1",
-    "run",
-    "-d",
-    "--net",
-    "none",
-    "--name",
-    "lone",
-    "busybox",
-    "sleep",
-    "600",
-  );
+  await mesh.lone("h1", "lone");
   const ip = await tsweave("attach", "lone", "--name", "lone", "--name", "solo");
   for (const name of ["lone", "solo"]) {
     const answer = await mesh.inside("h2", "web2", "nslookup", name);

@@ -69,6 +69,17 @@ describe("Docker's contract with a network driver", () => {
         await mesh.docker(host, "rm", "-f", "told");
       });
 
+      it("-P publishes what is exposed on a port of Docker's choice", async () => {
+        await mesh.web(host, "all", "--expose", "80", "-P");
+        const [first = ""] = (await mesh.docker(host, "port", "all", "80/tcp")).split("\n");
+        const port = /:(\d+)$/.exec(first)?.[1];
+        const url = `http://${mesh.address(host)}:${port}/`;
+        await eventually("the port is open", 3000, async () => {
+          assert.equal(await mesh.ok("h3", ["busybox", "wget", "-qO-", url]), "all\n");
+        });
+        await mesh.docker(host, "rm", "-f", "all");
+      });
+
       it("a network is found by its id, by a part of it, and by name", async () => {
         const id = await mesh.docker(host, "network", "inspect", "-f", "{{.Id}}", "tsweave");
         for (const net of [id, id.slice(0, 12)]) {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { PingReport } from "../../cli/commands/ping.ts";
 import { READS, type Replies } from "../../cli/control/api.ts";
+import type { NetworkChange } from "../../cli/control/network-api.ts";
 import type { MeshTest } from "../../cli/control/probe-api.ts";
 import type { Examined } from "../../cli/doctor/examine.ts";
 import type { MeshEvent } from "../../cli/events/event.ts";
@@ -14,10 +15,19 @@ import { eventually, MeshHosts } from "../lib/mesh-hosts.ts";
 const [A, B] = ["o1", "o2"];
 let mesh: MeshHosts;
 
+/** An object that a command printed, as its schema says. */
+function published<T>(schema: string, text: string): T {
+  const printed: unknown = JSON.parse(text);
+  const known = REPLIES[schema];
+  assert.ok(known !== undefined, schema);
+  assert.deepEqual(misfits(known, printed), [], schema);
+  return printed as T;
+}
+
 async function findings(host: string, ...words: string[]): Promise<readonly Examined[]> {
   const { stdout, stderr, code } = await mesh.cli(host, "doctor", "--json", ...words);
   assert.ok(code === 0 || code === 4, stderr);
-  return (JSON.parse(stdout) as { findings: Examined[] }).findings;
+  return published<{ findings: Examined[] }>("doctor", stdout).findings;
 }
 
 interface Told extends Explanation {
@@ -28,9 +38,7 @@ interface Told extends Explanation {
 async function explain(...words: string[]): Promise<Told> {
   const { stdout, stderr, code } = await mesh.cli(A, "explain", ...words, "--json");
   assert.notEqual(stdout, "", stderr);
-  const told: unknown = JSON.parse(stdout);
-  assert.deepEqual(misfits(REPLIES.explain ?? {}, told), []);
-  return { ...(told as Explanation), code };
+  return { ...published<Explanation>("explain", stdout), code };
 }
 
 describe("operating two hosts with engines", () => {
@@ -53,7 +61,7 @@ describe("operating two hosts with engines", () => {
 
   it("measures the tunnel from container to container", async () => {
     const { stdout, stderr } = await mesh.cli(A, "ping", B, "-c", "1", "--json");
-    const { tunnel, underlay, ok } = JSON.parse(stdout) as PingReport;
+    const { tunnel, underlay, ok } = published<PingReport>("ping", stdout);
     assert.equal(tunnel?.error, null, stdout + stderr);
     assert.equal(tunnel?.largestBytes, tunnel?.mtu, stdout);
     assert.ok(ok && (underlay.largestBytes ?? 0) >= 1500, stdout);
@@ -116,10 +124,27 @@ describe("operating two hosts with engines", () => {
   it("prints what its schemas say, on a host with an engine", async () => {
     const lines = ["status", ...READS.map((name) => `status ${name}`), "ps", "netns", "links"];
     for (const line of [...lines, "network ls", "keys", "log-level", "dns-lookup webb"]) {
-      const printed = await mesh.json<object>(A, ...line.split(" "));
-      const schema = REPLIES[line.startsWith("dns-lookup") ? "dns-lookup" : line] ?? {};
-      assert.deepEqual(misfits(schema, printed), [], line);
+      const { stdout, stderr } = await mesh.cli(A, ...line.split(" "), "--json");
+      assert.notEqual(stdout, "", `${line}: ${stderr}`);
+      published(line.startsWith("dns-lookup") ? "dns-lookup" : line, stdout);
     }
+  });
+
+  it("prints what the schemas say of networks and attachments, too", async () => {
+    const ask = async <T>(schema: string, line: string): Promise<T> => {
+      const { stdout, stderr, code } = await mesh.cli(A, ...line.split(" "), "--json");
+      assert.equal(code, 0, `${line}: ${stderr}`);
+      return published<T>(schema, stdout);
+    };
+    const made = await ask<NetworkChange>("network create", "network create blue");
+    assert.deepEqual([made.hosts, made.engines, made.missing], [2, 2, []]);
+    assert.notEqual(made.vni, null);
+    await mesh.lone(A, "lone");
+    await ask("attach", "attach lone --network blue");
+    await ask("detach", "detach lone");
+    await ask("expose", "expose");
+    await ask("hide", "hide");
+    await ask("network rm", "network rm blue");
   });
 
   it("tells of an entry that somebody deleted, with before and after", async () => {
@@ -131,7 +156,7 @@ describe("operating two hosts with engines", () => {
       const { stdout } = await mesh.cli(A, "events", "--json", "--since", "1m");
       const events = stdout.split("\n").filter(Boolean);
       const healed = events
-        .map((line) => JSON.parse(line) as MeshEvent)
+        .map((line) => published<MeshEvent>("events", line))
         .find(({ kind }) => kind === "drift-healed");
       const [entry] = (healed?.details.entries ?? []) as { what: string; before: string }[];
       assert.deepEqual([entry?.what, entry?.before], [`neighbour ${ip}`, "absent"], stdout);

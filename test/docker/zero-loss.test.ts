@@ -177,7 +177,7 @@ function otherBuild(): void {
     return;
   }
   const text = readFileSync(BUNDLE, "utf8");
-  const other = text.replaceAll(`VERSION = "${VERSION}"`, 'VERSION = "0.0.9"');
+  const other = text.replace(new RegExp(`\\bVERSION ?= ?"${VERSION}"`), 'VERSION = "0.0.9"');
   assert.notEqual(other, text, "the bundle tells its version otherwise than was thought");
   writeFileSync(OTHER, other);
 }

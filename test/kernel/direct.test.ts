@@ -3,14 +3,13 @@
  * the wire without a tunnel, and the changes of path under pings of 5 ms.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DETECTION_MS } from "../../overlay/direct/probing.ts";
-import { run } from "../../overlay/io/exec.ts";
+import { DirectLan, inNetns, nft, until } from "../lib/direct-lan.ts";
 import { type NetnsDaemon, NetnsDaemons } from "../lib/netns-daemons.ts";
-import { exitCode, type NetnsHost, NetnsLab, realClock, sh } from "../lib/netns-hosts.ts";
+import { exitCode, type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
 
 const TAG = (process.pid % 0xfffff).toString(16);
 const LAN = `tw${TAG}-lan`;
@@ -22,6 +21,7 @@ const { TSWEAVE_BUNDLE: BUILD } = process.env;
 const daemons = new NetnsDaemons(BUILD === undefined ? undefined : [BUILD]);
 const wish = { names: [], dns: false };
 let near = "";
+let lan: DirectLan;
 let a: NetnsDaemon;
 let b: NetnsDaemon;
 
@@ -29,64 +29,6 @@ function hosts(): readonly [NetnsHost, NetnsHost, NetnsHost] {
   const [h1, h2, h3] = lab.hosts;
   assert.ok(h1 && h2 && h3);
   return [h1, h2, h3];
-}
-
-const inNetns = (netns: string, line: string) => `ip netns exec ${netns} ${line}`;
-
-async function nft(netns: string, script: string): Promise<void> {
-  await run(["ip", "netns", "exec", netns, "nft", "-f", "-"], { input: script });
-}
-
-async function until(what: string, deadlineMs: number, check: () => Promise<boolean>) {
-  const endMs = realClock.nowMs() + deadlineMs;
-  while (!(await check())) {
-    assert.ok(realClock.nowMs() < endMs, `${what}: not within ${deadlineMs} ms`);
-    await sleep(100);
-  }
-}
-
-/** What passes the LAN between containers: bare packets, and those in tunnels. */
-async function onLan(): Promise<{ bare: number; tunnel: number }> {
-  const text = await sh(inNetns(LAN, "nft list table bridge watch"));
-  const [bare = 0, tunnel = 0] = [...text.matchAll(/packets (\d+)/g)].map(([, n]) => Number(n));
-  return { bare, tunnel };
-}
-
-/** True when pings go bare, and none in tunnels. */
-async function isDirect(): Promise<boolean> {
-  const before = await onLan();
-  await sh(inNetns(near, `busybox ping -c 4 -i 0.05 -W 2 ${FAR}`));
-  const { bare, tunnel } = await onLan();
-  return bare - before.bare >= 8 && tunnel === before.tunnel;
-}
-
-async function isTunnelled(): Promise<boolean> {
-  const before = await onLan();
-  if ((await exitCode(inNetns(near, `busybox ping -c 4 -i 0.05 -W 1 ${FAR}`))) !== 0) return false;
-  return (await onLan()).bare === before.bare;
-}
-
-/** How many of the pings, one each 5 ms, get no answer while `during` runs. */
-async function lostWhile(during: () => Promise<void>): Promise<{ sent: number; lost: number }> {
-  const argv = inNetns(near, `busybox ping -q -i ${EVERY_MS / 1000} -W 1 ${FAR}`).split(" ");
-  const [file = "", ...args] = argv;
-  const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  try {
-    await sleep(300);
-    await during();
-    await sleep(300);
-  } finally {
-    child.kill("SIGINT");
-    await once(child, "exit");
-  }
-  const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(text) ?? [];
-  assert.ok(sent !== undefined && received !== undefined, text);
-  // The last one was not waited for.
-  return { sent: Number(sent), lost: Math.max(0, Number(sent) - Number(received) - 1) };
 }
 
 function start(host: NetnsHost, name: string, options: readonly string[], home?: string) {
@@ -102,12 +44,7 @@ async function ended(daemon: NetnsDaemon, signal: NodeJS.Signals): Promise<void>
 before(async () => {
   await lab.open(3);
   const [h1, h2] = hosts();
-  const rules = [
-    "ip saddr 10.32.0.0/12 ip daddr 10.32.0.0/12 ip protocol icmp counter",
-    "udp dport 4789 counter",
-  ];
-  const hook = "type filter hook forward priority -10; policy accept;";
-  await nft(LAN, `table bridge watch { chain pass { ${hook}\n${rules.join("\n")}\n}\n}\n`);
+  await DirectLan.watch(LAN, "10.32.0.0/12");
   // What Docker does: nothing may be forwarded that it does not know.
   const drop = "type filter hook forward priority 0; policy drop;";
   for (const { netns } of [h1, h2])
@@ -121,6 +58,7 @@ before(async () => {
     });
   }
   near = await lab.container("near");
+  lan = new DirectLan(LAN, near, FAR, EVERY_MS);
   const far = await lab.container("far");
   await a.client.attach({ ...wish, target: near });
   await b.client.attach({ ...wish, target: far, ip: FAR });
@@ -134,57 +72,57 @@ after(async () => {
 });
 
 test("packets leave their tunnels without a loss, past a FORWARD policy of drop", async () => {
-  const { sent, lost } = await lostWhile(() => until("direct", 30_000, isDirect));
+  const { sent, lost } = await lan.lostWhile(() => until("direct", 30_000, lan.isDirect));
   assert.equal(lost, 0, `${lost} of ${sent} pings`);
   const size = inNetns(near, `busybox ping -c 2 -W 2 -s ${1450 - 28} ${FAR}`);
   assert.equal(await exitCode(size), 0, "packets of the network's MTU pass");
 });
 
 test("a segment that drops bare packets: back in the tunnel in the time of detection", async () => {
-  await until("direct", 30_000, isDirect);
+  await until("direct", 30_000, lan.isDirect);
   const rule = "ip saddr 10.32.0.0/12 ip daddr 10.32.0.0/12 drop";
   const hook = "type filter hook forward priority 10; policy accept;";
-  const { sent, lost } = await lostWhile(async () => {
+  const { sent, lost } = await lan.lostWhile(async () => {
     await nft(LAN, `table bridge block { chain pass { ${hook}\n${rule}\n}\n}\n`);
-    await until("tunnelled", 20_000, isTunnelled);
+    await until("tunnelled", 20_000, lan.isTunnelled);
   });
   console.log(`# segment blocked: ${lost} of ${sent} pings of ${EVERY_MS} ms lost`);
   const boundMs = DETECTION_MS + 1500;
   assert.ok(lost > 0, "the segment did block");
   assert.ok(lost * EVERY_MS <= boundMs, `${lost} pings of ${EVERY_MS} ms lost, ${boundMs} ms`);
-  const back = await lostWhile(async () => {
+  const back = await lan.lostWhile(async () => {
     await nft(LAN, "delete table bridge block");
-    await until("direct again", 40_000, isDirect);
+    await until("direct again", 40_000, lan.isDirect);
   });
   assert.equal(back.lost, 0, `${back.lost} of ${back.sent} pings on the way back`);
 });
 
 test("kill -9 leaves the path in use; the next start loses nothing either", async () => {
-  await until("direct", 40_000, isDirect);
+  await until("direct", 40_000, lan.isDirect);
   const [h1] = hosts();
-  const { sent, lost } = await lostWhile(async () => {
+  const { sent, lost } = await lan.lostWhile(async () => {
     await ended(a, "SIGKILL");
-    assert.ok(await isDirect(), "still direct without a daemon");
+    assert.ok(await lan.isDirect(), "still direct without a daemon");
     a = start(h1, "h1", ["--direct", "192.0.2.2"], a.home);
     await sleep(3000);
-    await until("direct again", 40_000, isDirect);
+    await until("direct again", 40_000, lan.isDirect);
   });
   assert.equal(lost, 0, `${lost} of ${sent} pings`);
 });
 
 test("a stop goes back to the tunnel without a loss", async () => {
-  await until("direct", 40_000, isDirect);
+  await until("direct", 40_000, lan.isDirect);
   const [h1] = hosts();
-  const { sent, lost } = await lostWhile(async () => {
+  const { sent, lost } = await lan.lostWhile(async () => {
     await ended(a, "SIGTERM");
     a = start(h1, "h1", ["--direct", "192.0.2.2"], a.home);
-    await until("direct again", 40_000, isDirect);
+    await until("direct again", 40_000, lan.isDirect);
   });
   assert.equal(lost, 0, `${lost} of ${sent} pings`);
 });
 
 test("another host of the segment is not believed", async () => {
-  await until("direct", 40_000, isDirect);
+  await until("direct", 40_000, lan.isDirect);
   const [, h2, h3] = hosts();
   const text = await sh(`ip -n ${h2.netns} -j link show eth0`);
   const { address } = JSON.parse(text)[0] as { address: string };
@@ -203,12 +141,12 @@ test("another host of the segment is not believed", async () => {
 });
 
 test("a peer that withdraws costs nothing, and its tables go", async () => {
-  await until("direct", 40_000, isDirect);
+  await until("direct", 40_000, lan.isDirect);
   const [, h2] = hosts();
-  const { sent, lost } = await lostWhile(async () => {
+  const { sent, lost } = await lan.lostWhile(async () => {
     await ended(b, "SIGTERM");
     b = start(h2, "h2", ["192.0.2.1"], b.home);
-    await until("tunnelled", 30_000, isTunnelled);
+    await until("tunnelled", 30_000, lan.isTunnelled);
     await until("tables gone", 40_000, async () => {
       const tables = await sh(inNetns(h2.netns, "nft list tables"));
       return !/tsweave_(direct|probe)/.test(tables);

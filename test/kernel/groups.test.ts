@@ -17,7 +17,7 @@ const TAG = `g${(process.pid % 0xffff).toString(16)}`;
 const GROUP = "239.1.1.1";
 const PEERS = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
 /** A bridge hands groups to all its ports until the first answers to its questions are due. */
-const UNSNOOPED_MS = 10_000;
+const UNSNOOPED_MS = 2000;
 const lab = new NetnsLab(TAG);
 const daemons = new NetnsDaemons();
 const casters: Caster[] = [];
@@ -202,4 +202,32 @@ test("ten thousand joins stay bounded and take nothing from others", async () =>
     const far = (await groupsOn(2)).filter(({ peers }) => peers.includes("h4"));
     assert.equal(far.length, 0);
   });
+});
+
+test("a member that moved gets each frame once, though copies go to its old host too", async () => {
+  const { child } = daemon(3);
+  const ended = once(child, "exit");
+  const member = await listen(at.c);
+  await copiesTo(2, ["h1", "h3"]);
+  // The host dies without a word: its entries, and copies to it, stay for the grace.
+  child.kill("SIGKILL");
+  await ended;
+  await member.stop();
+  casters.splice(casters.indexOf(member), 1);
+  await sh(`ip -n ${at.c} link del eth0`);
+  await daemon(4).client.attach({ target: at.c, names: ["c"], dns: false });
+  const [moved, neighbour] = [await listen(at.c), await listen(at.d)];
+  await eventually("copies to the old host and the new", 15_000, async () => {
+    const fdb = await overlay(1, "fdb show dev vxlan0");
+    for (const vtep of [PEERS[2], PEERS[3]])
+      for (const mac of ["01:00:5e:01:01:01", "ff:ff:ff:ff:ff:ff"])
+        assert.match(fdb, new RegExp(`^${mac} dst ${vtep} `, "m"));
+  });
+  for (const address of [GROUP, "10.47.255.255"]) {
+    const before = [moved.count, neighbour.count];
+    await cast(at.a, address, 100);
+    await sleep(300);
+    const got = [moved, neighbour].map(({ count }, index) => count - (before[index] ?? 0));
+    assert.deepEqual(got, [100, 100], address);
+  }
 });

@@ -23,7 +23,10 @@ export interface Scene {
   readonly only?: RegExp;
   /** With `only`: the exit code follows from what is left out. */
   readonly isOfMachine?: true;
-  /** Words of its schema, where it also takes --json. */
+  /**
+   * Words of its schema, where it takes --json: it is then asked that way too, or, where the words
+   * have --json because the command cannot be given twice, only so.
+   */
   readonly schema?: string;
 }
 
@@ -41,6 +44,12 @@ const read = (where: readonly Situation[], schema: string, words = ""): Scene =>
   at(where, words, { schema });
 const table = (name: string): Scene => read(AT_DAEMONS, `status ${name}`, name);
 const inside = { asProcess: true } as const;
+/** What doctor finds on any machine. */
+const ofMachine: Partial<Scene> = {
+  ...inside,
+  isOfMachine: true,
+  only: /^(CHECK|daemon|health|peers|docker) /,
+};
 
 export const SCENES: Readonly<Record<string, readonly Scene[]>> = {
   launch: [at(["not root"])],
@@ -55,7 +64,8 @@ export const SCENES: Readonly<Record<string, readonly Scene[]>> = {
     at(["no daemon"], "--timeout 0"),
     read(["well"], "wait", "--for founded,peers=2"),
     at(["partitioned"], "--for peers=2 --timeout 0"),
-    at(["Docker hangs"], "--timeout 0"),
+    at(["Docker hangs", "Docker down"], "--timeout 1"),
+    at(["Docker hangs"], "--for founded,in-sync --timeout 1"),
   ],
   connect: [at([...DOWN, "well"], "192.0.2.9"), at(["well"])],
   forget: [at([...DOWN, "well"], "192.0.2.9"), at(["well"])],
@@ -73,15 +83,22 @@ export const SCENES: Readonly<Record<string, readonly Scene[]>> = {
     at(DOWN, "/run/netns/nothing"),
     at(["well"], "/run/netns/nothing"),
     read(["well"], "attach", "GREEN 10.44.0.7 --name green --no-gateway"),
+    read(["partitioned"], "attach", "GREEN 10.32.0.7 --no-gateway --json"),
   ],
   ps: [read([...DOWN, ...AT_DAEMONS], "ps")],
   detach: [
     at(DOWN, "/run/netns/nothing"),
     at(["well"], "/run/netns/nothing"),
     at(["well"], "GREEN"),
+    read(["partitioned"], "detach", "GREEN --json"),
   ],
-  expose: [at(DOWN), at(["well"], "10.44.0.99")],
-  hide: [at(DOWN), at(["well"]), at(["well"])],
+  expose: [
+    at(DOWN),
+    at(["well"], "10.44.0.99"),
+    read(["partitioned"], "expose", "10.32.0.99 --json"),
+  ],
+  hide: [at(DOWN), at(["well"]), at(["well"]), read(["partitioned"], "hide", "--json")],
+  reconcile: [at(DOWN), read(["well"], "reconcile", "--dry-run"), at(["well"])],
   netns: [
     at(["no daemon"], "tsweave -- true", inside),
     read(["well", "partitioned"], "netns"),
@@ -100,12 +117,16 @@ export const SCENES: Readonly<Record<string, readonly Scene[]>> = {
   network: [
     read([...DOWN, ...AT_DAEMONS], "network ls"),
     at(["no daemon", "well", "Docker down"], "create blue"),
+    read(["well"], "network create", "create red --subnet 10.90.0.0/16 --internal --json"),
+    at(["well"], "create red"),
     at(["well"], "rm nothing"),
+    at(["well"], "rm blue"),
+    read(["well"], "network rm", "rm red --json"),
   ],
   keys: [read([...DOWN, "well"], "keys"), at(["well"], "use")],
   ping: [
     at(["no daemon"], "host2", inside),
-    at(["well"], "host2 -c 1", inside),
+    { ...read(["well"], "ping", "host2 -c 1"), ...inside },
     at(["partitioned"], "host2 -c 1", inside),
     at(["well"], "nobody", inside),
   ],
@@ -114,19 +135,17 @@ export const SCENES: Readonly<Record<string, readonly Scene[]>> = {
     at([...DOWN], "web db", inside),
     at(["well", "partitioned"], "web db", inside),
     at(["well"], "web nobody", inside),
+    { ...read(["well"], "explain", "web db tcp/80 --json"), ...inside },
   ],
   doctor: [
     at(["not root"], "", inside),
-    at(["well", "Docker hangs", "partitioned"], "", {
-      asProcess: true,
-      isOfMachine: true,
-      only: /^(CHECK|daemon|health|peers|docker) /,
-    }),
+    { ...read(["well"], "doctor"), ...ofMachine },
+    at(["Docker hangs", "partitioned"], "", ofMachine),
   ],
   report: [at(["well"], "-o DIR/r.tar.gz", inside)],
   events: [
     at(DOWN),
-    at(["well"], "", { only: / (daemon-started|peer-alive|endpoint-added) / }),
+    at(["well"], "", { schema: "events", only: / (daemon-started|peer-alive|endpoint-added) / }),
     at(["partitioned"], "", { only: / peer-dead / }),
   ],
   logs: [

@@ -99,6 +99,12 @@ export class MeshHosts {
     return await this.ip(host, name);
   }
 
+  /** Starts a container that Docker gives no network, to be attached. */
+  async lone(host: string, name: string): Promise<void> {
+    const run = ["run", "-d", "--net", "none", "--name", name, "--stop-timeout", "1"];
+    await this.docker(host, ...run, "busybox", "sleep", "600");
+  }
+
   async ip(host: string, name: string): Promise<string> {
     const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
     return (await this.docker(host, "inspect", "-f", format, name)).trim();

@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { REPLIES } from "../../cli/schema/replies.ts";
 import type { Ran } from "../unit/cli/fixture-run.ts";
+import { misfits } from "./json-schema.ts";
 import { ROOT } from "./sources.ts";
 
 const FOLDER = join(ROOT, "test/golden/transcripts");
@@ -22,6 +24,8 @@ const ALIKE: readonly (readonly [RegExp, string])[] = [
   [/\b\d+(\.\d+)?(B|kB|MB)(?=\s|$)/gm, "NB"],
   [/(?<=\s|^)(\d+[dhms] )?\d+[dhms](?=[\s,:;)]|$)/gm, "AGE"],
   [/\bafter \d+\.\d s\b/g, "after N s"],
+  // Sooner or later the kernel knows that nobody is there.
+  [/\b(did not answer within N ms|connect EHOSTUNREACH [\d.:]+)/g, "did not answer"],
   // Widths of columns follow what is in them.
   [/(?<=\S) {2,}(?=\S)/g, "  "],
   [/ +$/gm, ""],
@@ -43,6 +47,16 @@ export function scene(title: string, { code, out, err }: Ran, names: Names): str
   return [`== ${alike(title, names)}`, `exit ${code ?? "as the machine is"}`, ...lines, ""].join(
     "\n",
   );
+}
+
+/** Holds what was printed, an object a line, against its schema; in a transcript that is enough. */
+export function asPublished(ran: Ran, schema: string | undefined, title: string): Ran {
+  const published = REPLIES[schema ?? ""];
+  assert.ok(published !== undefined && ran.out !== "", `${title}: ${ran.err}`);
+  for (const line of ran.out.trim().split("\n")) {
+    assert.deepEqual(misfits(published, JSON.parse(line)), [], title);
+  }
+  return { ...ran, out: `(JSON as 'tsweave schema ${schema}' says)\n` };
 }
 
 function marked(text: string, mark: string): string[] {

@@ -34,8 +34,8 @@ async function problems(mesh: MeshHosts, hosts: readonly string[]): Promise<stri
     if (status.mesh.alive !== hosts.length) found.push(`${host}: ${status.mesh.alive} alive`);
     const rows = (tables.get(host) ?? []).map((row) => `${row.network} ${row.name} ${row.ip}`);
     found.push(...differences(`${host}: row`, all, rows));
-    const truth = { places: new Map(), endpoints: tables };
-    found.push(...(await kernelProblems({ mesh }, host, truth)));
+    const truth = { places: new Map(), endpoints: tables, former: new Map() };
+    found.push(...(await kernelProblems({ mesh }, host, truth, new Set())));
     const own = running.get(host)?.length ?? 0;
     const used = await usedAddresses(mesh, host);
     if (used !== own) found.push(`${host}: ${used} addresses given out, ${own} in use`);

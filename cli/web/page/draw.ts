@@ -75,8 +75,8 @@ function underText({ host }: Card, { isNamed, isRing }: Scene): string {
   const rtt = rttText(host.rttMs);
   if (host.self) return "this host";
   if (host.state !== "alive") return host.state === "suspect" ? "does not answer" : host.state;
-  if (host.direct === false) return isNamed ? pathText(host) : "no direct path";
-  const path = host.direct === null ? "" : "direct";
+  if (host.direct === false) return isNamed ? pathText(host) : "only others reach it";
+  const path = host.direct === null ? "" : pathText(host);
   // In a ring the round trip stands on the line.
   return (isRing ? [path] : [rtt, path]).filter(Boolean).join(", ");
 }

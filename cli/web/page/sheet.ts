@@ -74,7 +74,7 @@ function hostSheet(host: Host): Sheet {
     title: name,
     lines: filled([
       ["State", [{ text: state, tone: toneOf({ state, direct: null }) }]],
-      ["Path", [{ text: pathText(host), tone: host.direct === false ? "warn" : "good" }]],
+      ["Gossip", [{ text: pathText(host), tone: host.direct === false ? "warn" : "good" }]],
       ["Round trip", [{ text: self ? "" : rttText(rttMs) || "not measured" }]],
       ["Traffic", [{ text: self ? "" : trafficText(host) || noTraffic(host) }]],
       ["Address", [{ text: address || "not known" }]],

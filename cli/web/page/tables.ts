@@ -30,7 +30,7 @@ export function tablesOf(graph: Graph, found: Found | undefined): Table[] {
   return [
     {
       caption: "Hosts",
-      columns: ["Host", "State", "Path", "Round trip", "Traffic", "Address", "Containers"],
+      columns: ["Host", "State", "Gossip", "Round trip", "Traffic", "Address", "Containers"],
       rows: hosts.map(hostRow),
       hidden: graph.hosts.length - hosts.length,
     },

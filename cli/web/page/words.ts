@@ -29,13 +29,13 @@ function rateText(value: number): string {
   return `${Number((value / 1000 ** unit).toPrecision(2))} ${UNITS[unit]}`;
 }
 
-/** The way from the daemon's host to this one. */
+/** Whether the daemon's host reaches this one itself. */
 export function pathText(host: MapHost): string {
   if (host.self) return "this host";
-  if (host.direct === true) return "direct";
+  if (host.direct === true) return "answers itself";
   if (host.direct === null) return "not known";
   const why = host.fault === null ? "" : ` (${FAULTS[host.fault] ?? host.fault})`;
-  return `no direct path${why}`;
+  return `only others reach it${why}`;
 }
 
 const FAULTS: Readonly<Record<string, string>> = {

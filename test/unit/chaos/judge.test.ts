@@ -5,6 +5,7 @@ import type { FaultKind } from "../../chaos/action.ts";
 import type { FaultSpan, Sighting } from "../../chaos/facts.ts";
 import {
   doubles,
+  replacedHosts,
   staleAnswers,
   unexplainedLosses,
   unexplainedRefusals,
@@ -52,7 +53,7 @@ describe("a lost ping", () => {
 
 describe("a refused command", () => {
   const refusal = {
-    ...{ step: 3, host: "h1", isIpAsked: false },
+    ...{ step: 3, host: "h1", needsOthers: false },
     ...{ fromMs: 5000, toMs: 6000, text: "no" },
   };
 
@@ -64,7 +65,7 @@ describe("a refused command", () => {
   });
 
   it("may be for an address whose owner is cut off", () => {
-    const asked = { ...refusal, isIpAsked: true };
+    const asked = { ...refusal, needsOthers: true };
     assert.deepEqual(unexplainedRefusals([asked], [fault("partition", null, 1, 9000)]), []);
     assert.deepEqual(unexplainedRefusals([asked], [fault("daemon-stop", "h3", 1, 9000)]), []);
     assert.equal(unexplainedRefusals([asked], [fault("mtu", "h3", 1, 9000)]).length, 1);
@@ -79,6 +80,14 @@ describe("a stale answer", () => {
     assert.equal(staleAnswers([answer], past, [], 20_000).length, 1);
     assert.deepEqual(staleAnswers([answer], [seen(31_000, "a", "h2")], [], 20_000), []);
     assert.deepEqual(staleAnswers([answer], past, [fault("loss", "h2", 1, 35_000)], 20_000), []);
+  });
+});
+
+describe("a replaced host", () => {
+  it("is one for as long as entries of the former peer may stay, and no longer", () => {
+    const faults = [fault("rmpeer", "h2", 1000, 20_000), fault("power", "h1", 1000, 20_000)];
+    assert.deepEqual(replacedHosts(faults, 100_000), ["h2"]);
+    assert.deepEqual(replacedHosts(faults, 116_000), []);
   });
 });
 

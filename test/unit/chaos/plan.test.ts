@@ -43,9 +43,10 @@ describe("the chaos schedule", () => {
     assert.deepEqual(
       [...kinds].sort(),
       [
-        ...["connect", "daemon-kill", "daemon-pause", "daemon-stop", "disconnect", "disk-full"],
-        ...["engine-kill", "engine-restart", "fdb", "link", "loss", "mtu", "neigh", "nft"],
-        ...["partition", "power", "rename", "restart", "rm", "run"],
+        ...["clock", "connect", "daemon-kill", "daemon-pause", "daemon-stop", "disconnect"],
+        ...["disk-full", "engine-kill", "engine-restart", "fdb", "group-down", "group-up", "link"],
+        ...["loss", "mtu", "neigh", "nft", "partition", "power", "rate", "rename", "restart", "rm"],
+        ...["rmpeer", "run"],
       ].sort(),
     );
   });
@@ -54,14 +55,14 @@ describe("the chaos schedule", () => {
     for (const { number, steps: some } of SEEDS.flatMap((seed) => plan(of(seed)))) {
       if (number % 2 === 0) continue;
       for (const { action } of some.filter((step) => !isChurn(step.action))) {
-        assert.match(action.kind, /^(daemon-|nft)/);
+        assert.match(action.kind, /^(daemon-|nft|clock)/);
       }
     }
   });
 
   it("never cuts the power of the host whose state would be lost by it", () => {
     for (const { action } of SEEDS.flatMap(steps)) {
-      if (action.kind === "power") assert.notEqual(action.host, "h3");
+      if (action.kind === "power" || action.kind === "rmpeer") assert.notEqual(action.host, "h3");
       if (action.kind === "disk-full") assert.equal(action.host, "h3");
     }
   });
@@ -70,14 +71,36 @@ describe("the chaos schedule", () => {
     for (const round of SEEDS.flatMap((seed) => plan(of(seed)))) {
       const until = new Map<string, number>();
       for (const { atMs, action } of round.steps) {
-        if (!/^(daemon|engine|power|disk)/.test(action.kind) || !("host" in action)) continue;
-        const parts = action.kind === "power" ? ["engine", "daemon"] : [action.kind.slice(0, 6)];
+        if (!/^(daemon|engine|power|rmpeer|disk)/.test(action.kind) || !("host" in action))
+          continue;
+        const isWhole = action.kind === "power" || action.kind === "rmpeer";
+        const parts = isWhole ? ["engine", "daemon"] : [action.kind.slice(0, 6)];
         for (const part of parts.map(
           (one) => `${one.replace("disk-f", "daemon")} ${action.host}`,
         )) {
           assert.ok(atMs >= (until.get(part) ?? 0), stepText({ number: 0, atMs, action }));
           until.set(part, atMs + ("forMs" in action ? action.forMs : 0));
         }
+      }
+    }
+  });
+
+  it("begins and ends a group on a host by turns, and removes one peer at a time", () => {
+    for (const seed of SEEDS) {
+      const up = new Set<string>();
+      for (const { action } of steps(seed)) {
+        if (action.kind === "group-up") {
+          assert.ok(!up.has(`${action.group} ${action.host}`));
+          up.add(`${action.group} ${action.host}`);
+        } else if (action.kind === "group-down") {
+          assert.ok(up.delete(`${action.group} ${action.host}`));
+        }
+      }
+      for (const round of plan(of(seed))) {
+        const removals = round.steps.filter(({ action }) => action.kind === "rmpeer");
+        removals.forEach(({ atMs }, at) => {
+          assert.ok(atMs - (removals[at - 1]?.atMs ?? -60_000) > 25_000);
+        });
       }
     }
   });

@@ -179,7 +179,7 @@ describe("problems", () => {
     const roster = () => ({ number: null, members: [] });
     const watch = new ProblemWatch({ clock: time, log, events }, { problems, roster });
     watch.start();
-    await time.run(3500);
+    await time.run(7000);
     watch.stop();
     assert.equal(looks, 4);
   });

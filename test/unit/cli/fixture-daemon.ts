@@ -17,6 +17,7 @@ const summary = {
   network: { name: "tsweave", subnet: "10.32.0.0/12", onEngine: true },
   peersNamed: 0,
   peersReached: 0,
+  peersAlive: 0,
   docker: { enabled: true, version: "20.10.24" },
   problems: [],
 };

@@ -15,8 +15,13 @@ import type {
   Status,
 } from "../../../cli/control/api.ts";
 import type { FarLook, LookWish } from "../../../cli/control/look-api.ts";
-import type { NetworkWish, RemoveNetwork } from "../../../cli/control/network-api.ts";
+import type {
+  NetworkChange,
+  NetworkWish,
+  RemoveNetwork,
+} from "../../../cli/control/network-api.ts";
 import type { ProbeRow, ProbeWish } from "../../../cli/control/probe-api.ts";
+import type { ReconcileWish } from "../../../cli/control/reconcile-api.ts";
 import { EventLog } from "../../../cli/events/event-log.ts";
 import type { ForgetResult, LeaveResult } from "../../../ipalloc/index.ts";
 import { type HostPort, TsweaveError } from "../../../mesh/index.ts";
@@ -165,13 +170,23 @@ export class FakeBackend implements ControlBackend {
     },
   ];
   readonly networkWishes: (NetworkWish | RemoveNetwork)[] = [];
+  followers: Pick<NetworkChange, "hosts" | "engines" | "missing"> = {
+    ...{ hosts: 2, engines: 2, missing: [] },
+  };
   readonly createNetwork = async (wish: NetworkWish) => {
     this.networkWishes.push(wish);
-    return { name: wish.name, subnet: "10.70.0.0/16", vni: 9_000_001, missing: [] };
+    return { name: wish.name, subnet: "10.70.0.0/16", vni: 9_000_001, ...this.followers };
   };
   readonly removeNetwork = async (wish: RemoveNetwork) => {
     this.networkWishes.push(wish);
-    return { name: wish.name, subnet: "10.70.0.0/16", vni: null, missing: ["host2"] };
+    return {
+      name: wish.name,
+      subnet: "10.70.0.0/16",
+      vni: null,
+      hosts: 2,
+      engines: 2,
+      missing: ["host2"],
+    };
   };
   readonly endpoints = () => [
     {
@@ -345,6 +360,13 @@ export class FakeBackend implements ControlBackend {
     this.wishes.push({ network });
     return [ATTACHED];
   };
+  readonly reconcile = async ({ dryRun }: ReconcileWish) => ({
+    ...{
+      dryRun,
+      batch: ["# bridge -n tsweave-0123456789 -batch -", "fdb del 02:42:0a:20:00:07 dev vxlan0"],
+    },
+    ...{ inSync: !dryRun, error: null },
+  });
   readonly namespaces = () => [{ network: "tsweave", namespace: "tsweave-0123456789" }];
   readonly locate = async (word: string) => `/run/netns/${word}`;
   readonly connect = async (peers: readonly HostPort[]) => {

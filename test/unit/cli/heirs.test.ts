@@ -127,3 +127,20 @@ test("a row that is missing counts once no more of the peer's rows come", async 
   held = { incarnation: 0, seq: 300 };
   assert.equal(keep.mayRemove(entry), false, "of another life nothing is known");
 });
+
+test("a neighbour that leads to no VTEP goes at once, whatever is known of peers", () => {
+  const keep = keepUntilProved(
+    {
+      clock: new VirtualClock(),
+      presence: ALL_COUNT,
+      members: () => [],
+      held: () => undefined,
+      ownEndpointsKnown: () => true,
+      hasEndpoint: () => true,
+    },
+    { vtep: "192.0.2.9" },
+  );
+  const mac = "02:42:0a:20:00:05";
+  assert.equal(keep.mayRemove({ ip: "10.32.0.5", mac }), true, "it carries no packet");
+  assert.equal(keep.mayRemove({ ip: "10.32.0.5", mac, vtep: "192.0.2.1" }), false);
+});

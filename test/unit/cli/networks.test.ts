@@ -1,18 +1,25 @@
-/** Networks of the mesh: the command, what its calls accept, and two networks of one name. */
+/** Networks of the mesh: the command, its calls, on whom it waits, and two of one name. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { networkOf, networkRemovalOf } from "../../../cli/control/network-bodies.ts";
 import { AnsweredNames } from "../../../cli/wiring/answered-names.ts";
 import { Heirs } from "../../../cli/wiring/heirs.ts";
 import { networkPlan } from "../../../cli/wiring/network-plan.ts";
+import { createNetwork, type NetworksPorts } from "../../../cli/wiring/networks.ts";
 import { SharedRows } from "../../../cli/wiring/shared-rows.ts";
 import type { NameRecord } from "../../../dns/index.ts";
-import type { Member, TableName, WireValue } from "../../../mesh/index.ts";
-import { endpointToWire, namesToWire, networkToWire } from "../../../overlay/index.ts";
+import type { Member } from "../../../mesh/index.ts";
+import {
+  endpointToWire,
+  HOST_KEY,
+  hostToWire,
+  namesToWire,
+  networkToWire,
+} from "../../../overlay/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
 import { VirtualClock } from "../../lib/virtual-clock.ts";
 import { run, serving } from "./fixture-run.ts";
-import { TablesInHand } from "./fixture-tables.ts";
+import { TablesInHand, type Written } from "./fixture-tables.ts";
 
 describe("tsweave network", () => {
   it("lists, makes and removes", async (context) => {
@@ -44,6 +51,24 @@ describe("tsweave network", () => {
       },
       { name: "blue", subnet: "10.70.0.0/16" },
     ]);
+  });
+
+  it("says where a network is, and what it is for where none runs Docker", async (context) => {
+    const { backend, at } = await serving(context);
+    const create = () => run(["network", "create", "blue", ...at]);
+    backend.followers = { hosts: 3, engines: 2, missing: [] };
+    assert.match((await create()).out, /VNI 9000001\) on every host with Docker, 2 of 3\n$/);
+    backend.followers = { hosts: 3, engines: 2, missing: ["host2"] };
+    const late = await create();
+    assert.match(late.out, /VNI 9000001\)\n$/);
+    assert.equal(late.err, "not yet followed: host2; they will\n");
+    backend.followers = { hosts: 3, engines: 0, missing: [] };
+    const none = await create();
+    assert.match(none.out, /VNI 9000001\)\n$/);
+    assert.match(
+      none.err,
+      /^no host of the mesh runs Docker: .*'tsweave attach TARGET --network blue'/s,
+    );
   });
 
   it("refuses what it does not know, by name", async () => {
@@ -90,14 +115,15 @@ const [SELF, FRIEND, STRANGER] = ["a", "b", "c"].map((letter) => letter.repeat(3
 const [RED, GREEN] = ["10.50.0.0/16", "10.50.8.0/24"];
 
 /** Three hosts have a network of one name, two of them the same. */
-function rowsOf(own: boolean): SharedRows {
+function rowsOf(own: boolean, more: readonly Written[] = []): SharedRows {
   const network = (vni: number, subnet: string) =>
     networkToWire({ vni, subnet, gateway: "10.50.0.1", mtuBytes: 1450, internal: false });
   const endpoint = (ip: string) =>
     endpointToWire({ network: "blue", ip, mac: "02:42:0a:32:08:05", vtep: "192.0.2.2" });
   const names = (ip: string, name: string) =>
     namesToWire({ network: "blue", ip, names: [name], ports: [], isUnhealthy: false });
-  const list: [TableName, string, string, WireValue][] = [
+  const list: Written[] = [
+    ...more,
     ["networks", FRIEND, "blue", network(9_000_001, RED)],
     ["networks", STRANGER, "blue", network(9_000_002, GREEN)],
     ["endpoints", FRIEND, "e1", endpoint("10.50.8.5")],
@@ -116,6 +142,46 @@ function rowsOf(own: boolean): SharedRows {
     SELF,
   );
 }
+
+describe("a network that is made", () => {
+  const underlay = { vxlanPort: 4789, overlayMtuBytes: 1450, underlayMtuBytes: 1500 };
+  const host = (id: string, docker: boolean): Written => {
+    const row = { ...underlay, cause: "device", about: "eth0", docker } as const;
+    return ["hosts", id, HOST_KEY, hostToWire(row)];
+  };
+
+  /** This host serves no Docker; the friend has followed, the stranger has not. */
+  async function made(more: readonly Written[]) {
+    const clock = new VirtualClock();
+    const members = [SELF, FRIEND, STRANGER].map((id) => ({ id, name: id[0], state: "alive" }));
+    const ports = {
+      mesh: { node: { membership: { members: () => members } }, self: SELF },
+      rows: rowsOf(false, more),
+      charters: { charter: () => undefined, found: async () => undefined },
+      ...{ docker: undefined, clock, underlay: { least: () => undefined } },
+    } as unknown as NetworksPorts;
+    const options = { network: "tsweave", ipallocRange: "10.32.0.0/12", underlay: 4 } as const;
+    const done = { isDone: false };
+    const change = createNetwork(ports, options, { name: "blue", subnet: RED, internal: false });
+    const ended = change.finally(() => Object.assign(done, { isDone: true }));
+    for (let looks = 0; !done.isDone && looks < 500; looks += 1) {
+      await clock.run(100);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const { hosts, engines, missing } = await ended;
+    return { hosts, engines, missing };
+  }
+
+  it("is waited for on hosts with Docker only, and these are counted", async () => {
+    const noDocker = [host(FRIEND, false), host(STRANGER, false)];
+    assert.deepEqual(await made(noDocker), { hosts: 3, engines: 0, missing: [] });
+    const one = [host(FRIEND, true), host(STRANGER, false)];
+    assert.deepEqual(await made(one), { hosts: 3, engines: 1, missing: [] });
+    // Nothing was heard of the stranger yet.
+    const late = { hosts: 3, engines: 2, missing: ["c"] };
+    assert.deepEqual(await made([host(FRIEND, true)]), late);
+  });
+});
 
 describe("two networks of one name", () => {
   it("do not disturb one another, though they have an address in common", () => {

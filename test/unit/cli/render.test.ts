@@ -25,17 +25,26 @@ describe("the status screen", () => {
         "kernel   in sync  last pass 4s ago, took 12ms",
         "web      http://127.0.0.1:6784/",
         "",
-        "PEER          ADDRESS             STATE    RTT    PATH                  " +
+        "PEER          ADDRESS             STATE    RTT    PATH                      " +
           "MTU  IN     OUT   SEEN",
-        "host1 (self)  192.168.48.11:6783  alive    -      -                     " +
+        "host1 (self)  192.168.48.11:6783  alive    -      -                         " +
           "-    -      -     -",
-        "host2         192.168.48.12:6783  suspect  0.8ms  via others (refused)  " +
+        "host2         192.168.48.12:6783  suspect  0.8ms  gossip relayed (refused)  " +
           "-    1.2MB  980B  14s",
         "Health:",
         "  - host2 does not answer -> check host2 and the network to it",
         "",
       ].join("\n"),
     );
+  });
+
+  it("says how containers' packets go to each peer, whichever way gossip goes", () => {
+    const paths = (direct: boolean | null) => {
+      const links = backend.connections().map((link) => ({ ...link, direct }));
+      const text = statusScreen(statusWith([]), backend.peers(), plain, links);
+      return /^host2 +\S+ +\S+ +\S+ +(.*?) {2}/m.exec(text)?.[1];
+    };
+    assert.deepEqual([true, false, null].map(paths), ["mixed", "gossip relayed (refused)", "-"]);
   });
 
   it("says what is off, waited for or broken", () => {
@@ -133,7 +142,7 @@ describe("tables", () => {
     const { connections, targets } = backend;
     assert.match(
       renderRead("connections", { connections: connections() }),
-      / 0.8ms {2}14s +14s +no, refused 1m 1s +- +1\.2MB +980B +1\.2kB +0B +10\.1\S+:6783\n$/,
+      / 0.8ms {2}14s +14s +yes, refused 1m 1s +- +1\.2MB +980B +1\.2kB +0B +10\.1\S+:6783\n$/,
     );
     assert.match(
       renderRead("targets", { targets: targets() }),
@@ -183,6 +192,7 @@ describe("what launch did", () => {
     network: { name: "tsweave", subnet: "10.32.0.0/12", onEngine: true },
     peersNamed: 2,
     peersReached: 1,
+    peersAlive: 1,
     docker: { enabled: true, version: "20.10.24" },
     problems: [PROBLEM],
   };
@@ -195,13 +205,35 @@ describe("what launch did", () => {
         "  address  192.168.48.11:6783",
         "  network  tsweave 10.32.0.0/12",
         "  docker   engine 20.10.24",
-        "  peers    1 of 2 peers reached, the rest is tried until it answers",
+        "  peers    1 of 2 named peers reached, the rest is tried until it answers",
         "  log      /var/lib/tsweave/tsweave.log",
         "  note     host2 does not answer -> check host2 and the network to it",
         "next: docker run -d --net tsweave --name web IMAGE   (and: tsweave status)",
         "",
       ].join("\n"),
     );
+  });
+
+  it("tells those named from all that are alive", () => {
+    const cases = [
+      [0, 0, 0, "none named; on the other hosts, name this one"],
+      [0, 0, 2, "none named; 2 other peers alive"],
+      [1, 1, 1, "1 of 1 named peer reached"],
+      [1, 1, 2, "1 of 1 named peer reached; 2 other peers alive"],
+      [
+        2,
+        1,
+        3,
+        "1 of 2 named peers reached, the rest is tried until it answers; 3 other peers alive",
+      ],
+    ] as const;
+    for (const [peersNamed, peersReached, peersAlive, expected] of cases) {
+      const text = launchText(
+        { ...summary, peersNamed, peersReached, peersAlive },
+        { logFile: undefined },
+      );
+      assert.equal(/^ {2}peers {4}(.*)$/m.exec(text)?.[1], expected);
+    }
   });
 
   it("promises no Docker network that is not there", () => {

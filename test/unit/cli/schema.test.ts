@@ -21,6 +21,7 @@ const ASKED: readonly (readonly [schema: string, line: string])[] = [
   ["detach", "detach /run/netns/blue"],
   ["expose", "expose"],
   ["hide", "hide"],
+  ["reconcile", "reconcile --dry-run"],
   ["netns", "netns"],
   ["dns-lookup", "dns-lookup web"],
   ["rmpeer", "rmpeer host2 --yes"],

@@ -60,6 +60,7 @@ describe("traffic", () => {
     state.looks = 9;
     await watch.start();
     state.looks = 0;
+    watch.of(TWO);
     await clock.run(5000);
     assert.equal(watch.of(TWO)?.inBytesPerSecond, null);
     state.isLost = true;
@@ -68,12 +69,45 @@ describe("traffic", () => {
     watch.stop();
   });
 
+  it("looks once a minute while nobody asks, and each five seconds for who does", async () => {
+    const { clock, state, watch } = world([SELF, TWO]);
+    await watch.start();
+    await clock.run(600_000);
+    assert.equal(state.looks, 11, "ten minutes that nobody asked");
+    await clock.run(59_000);
+    assert.equal(watch.of(TWO)?.inBytes, 22_000, "what was seen last");
+    await clock.run(0);
+    assert.equal(state.looks, 12, "asking brought the next look forward");
+    assert.equal(watch.of(TWO)?.inBytes, 24_000);
+    await clock.run(30_000);
+    assert.equal(state.looks, 18, "who asks is taken to ask again");
+    await clock.run(120_000);
+    assert.ok(state.looks <= 21, `${state.looks} looks: nobody asks any more`);
+    watch.stop();
+  });
+
+  it("counts for a peer that has just come, five seconds after the last look", async () => {
+    const peers = [SELF];
+    const { clock, asked, watch } = world(peers);
+    await watch.start();
+    await clock.run(1000);
+    peers.push(TWO);
+    for (let nth = 0; nth < 50; nth++) watch.hint();
+    await clock.run(3900);
+    assert.equal(asked.length, 1);
+    await clock.run(200);
+    assert.deepEqual(asked[1], ["192.0.2.2", "fd00::2"]);
+    await clock.run(50_000);
+    assert.equal(asked.length, 2, "many hints are one look");
+    watch.stop();
+  });
+
   it("takes no address of a peer to nft that is none", async () => {
     const hosts = ["192.0.2.9 }; delete table inet filter", "fe80::1%eth0", "::ffff:10.0.0.1", "x"];
     const { asked, watch } = world([member("evil", hosts), TWO]);
     await watch.start();
     watch.stop();
-    assert.deepEqual(asked, [["192.0.2.2", "fd00::2"]]);
+    assert.deepEqual(asked, [["10.0.0.1", "192.0.2.2", "fd00::2"]]);
   });
 });
 

@@ -36,7 +36,7 @@ const MEMBERS = [member(A, "192.0.2.1"), member(B, "192.0.2.2"), member(C, "192.
 function offer(origin: string, more: Partial<HostRow> = {}) {
   const row: HostRow = {
     ...{ vxlanPort: 4789, overlayMtuBytes: 1450, underlayMtuBytes: 1500 },
-    ...{ cause: "device", about: "eth0", ...more },
+    ...{ cause: "device", about: "eth0", docker: true, ...more },
   };
   return { origin, row };
 }
@@ -206,7 +206,7 @@ describe("the MTU of the mesh", () => {
         view: async () => view,
         proved: () => new Map(),
       },
-      { self: A, vxlanPort: 4789, underlay: 4, mtuBytes: undefined },
+      { self: A, vxlanPort: 4789, underlay: 4, mtuBytes: undefined, docker: true },
     );
     await underlay.open();
     assert.equal(put.length, 1);

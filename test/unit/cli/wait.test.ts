@@ -1,5 +1,7 @@
 /** `tsweave wait`: what each condition asks, and that waiting ends either way. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Status } from "../../../cli/control/api.ts";
 import { startControl } from "../../../cli/control/server.ts";
@@ -42,7 +44,14 @@ describe("what is waited for", () => {
     const docker = { ...well.docker, networks: 0 };
     assert.deepEqual(missing("ready", { docker }), ["Docker has no tsweave network yet"]);
     const booting = { ...docker, connected: false };
-    assert.deepEqual(missing("ready", { docker: booting }), [undefined]);
+    assert.deepEqual(missing("ready", { docker: booting }), [
+      "the Docker engine is not followed yet",
+    ]);
+    const silent = { code: "DOCKER_UNREACHABLE", text: "Docker does not answer", next: null };
+    const health = { ok: false, problems: [silent] };
+    assert.deepEqual(missing("ready,founded", { health }), ["Docker does not answer", undefined]);
+    const off = { ...booting, enabled: false, plugin: false };
+    assert.deepEqual(missing("ready", { docker: off, health }), [undefined]);
   });
 
   it("refuses what it does not know", () => {
@@ -90,5 +99,39 @@ describe("tsweave wait", () => {
     assert.ok(waitedMs >= 290, `it returned after ${waitedMs} ms`);
     const { out: text } = await run(["wait", "--run-dir", runDir]);
     assert.match(text, /^ready after 0\.\d s\n$/);
+  });
+
+  it("is not ready while Docker takes connections and never answers", async (context) => {
+    const runDir = await temporary(context);
+    const dockerSocket = join(runDir, "docker.sock");
+    let isDeaf = true;
+    const engine = createServer((_request, response) => {
+      if (!isDeaf) response.end('{"Version":"28.2.2"}');
+    });
+    await new Promise<void>((resolve) => engine.listen(dockerSocket, resolve));
+    context.after(() => {
+      engine.close();
+      engine.closeAllConnections();
+    });
+    const backend = new FakeBackend();
+    const { config, ...facts } = backend.host();
+    // What the daemon remembers is well: the engine has begun to hang just now.
+    Object.assign(backend, {
+      status: () => well,
+      host: () => ({ ...facts, config: { ...config, docker: true, dockerSocket } }),
+    });
+    const server = await startControl({ runDir, backend, log: new QuietLog() });
+    context.after(() => server.close());
+    const at = ["--run-dir", runDir];
+    const hung = await run(["wait", "--timeout", "1", ...at]);
+    assert.deepEqual([hung.code, hung.out], [6, ""]);
+    assert.match(
+      hung.err,
+      /not ready within 1: Docker at \S+docker\.sock does not answer: no answer/,
+    );
+    const other = await run(["wait", "--for", "founded,in-sync", "--timeout", "1", ...at]);
+    assert.equal(other.code, 0, "nobody asked for Docker");
+    isDeaf = false;
+    assert.equal((await run(["wait", "--timeout", "5", ...at])).code, 0);
   });
 });

@@ -298,8 +298,8 @@ describe("search, details and tables", () => {
     assert.deepEqual(health?.items[0]?.next, "check host2 and the network to it");
     const host2 = graph.hosts.find(({ name }) => name === "host2");
     const sheet = sheetOf(graph, { kind: "host", key: host2?.key ?? "" });
-    const path = sheet?.lines.find(({ name }) => name === "Path")?.items[0]?.text;
-    assert.equal(path, "no direct path (the port is closed)");
+    const path = sheet?.lines.find(({ name }) => name === "Gossip")?.items[0]?.text;
+    assert.equal(path, "only others reach it (the port is closed)");
   });
 
   it("shows names on one line, without turning the text around them", () => {

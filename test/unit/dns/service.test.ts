@@ -175,7 +175,7 @@ test("refresh opens another upstream behind the sockets that clients know", asyn
   assert.deepEqual(before.sent, [], "by the new upstream");
 });
 
-test("a refresh that fails leaves the sandbox with Docker's resolver; the next one hooks it", async () => {
+test("a refresh that fails leaves Docker's resolver; the next one hooks the sandbox", async () => {
   await dns.attach(endpoint("e1"));
   hook.last.installError = failed("KERNEL_LACKS");
   await dns.refresh();

@@ -14,7 +14,10 @@ const COUNT = Number(SCHEDULES);
 const TABLE = new URL("./mutants.json", import.meta.url);
 
 /** Seeds that ended a long run once. */
-const FOUND_ONCE: Readonly<Record<Mode, readonly number[]>> = { honest: [205480, 257212], lying: [249808] };
+const FOUND_ONCE: Readonly<Record<Mode, readonly number[]>> = {
+  honest: [205480, 257212],
+  lying: [249808],
+};
 
 interface Caught {
   readonly rule: string;

@@ -204,6 +204,21 @@ test("unreached addresses are retried for ever, few at a time", () => {
   assert.ok(!reconnect.targets().some((target) => target.address.host === "10.0.0.1"));
 });
 
+test("nobody is sought in a whole mesh; whoever is gone or never answered is", () => {
+  const roster = new Roster(record(0).meta, 0);
+  const reconnect = new Reconnect(id(0), roster, SWIM_TIMING);
+  roster.observe(record(1), 0);
+  assert.equal(reconnect.isNeeded, false);
+  reconnect.add([record(1).meta.advertise]);
+  assert.equal(reconnect.isNeeded, false, "a live member is there");
+  roster.observe(record(1, "dead"), 0);
+  assert.equal(reconnect.isNeeded, true);
+  reconnect.due(0);
+  assert.equal(reconnect.isNeeded, true, "tried, and still gone");
+  reconnect.drop([record(1).meta.advertise]);
+  assert.equal(reconnect.isNeeded, false, "the operator gave it up");
+});
+
 test("the roster makes room by forgetting the longest gone, never a live peer", () => {
   const roster = new Roster(record(0).meta, 0);
   assert.equal(roster.makeRoom(), undefined);

@@ -94,12 +94,7 @@ describe("a forgotten peer", () => {
 });
 
 describe("Retention", () => {
-  async function afterADay(
-    found: Reachability,
-    address: boolean,
-    absent: () => string[],
-    isTaken = false,
-  ) {
+  async function afterADay(found: Reachability, address: boolean, absent: () => string[]) {
     const clock = new VirtualClock();
     const forgotten: string[] = [];
     const retention = new Retention({
@@ -108,7 +103,7 @@ describe("Retention", () => {
       streams: { probe: async () => found },
       absent,
       addressOf: () => (address ? { host: "10.0.0.1", port: 6783 } : undefined),
-      isTaken: () => isTaken,
+      isTaken: () => false,
       forget: (peer) => forgotten.push(peer) > 0,
     });
     retention.start();
@@ -124,8 +119,29 @@ describe("Retention", () => {
     assert.ok((await afterADay("silent", true, () => [A])).includes(A));
   });
 
-  it("forgets the peer that a host was before it was made anew", async () => {
-    assert.ok((await afterADay("open", true, () => [A], true)).includes(A));
+  it("forgets the peer that a host was before it was made anew, after the grace", async () => {
+    const clock = new VirtualClock();
+    const forgotten: string[] = [];
+    let isTaken = true;
+    const retention = new Retention({
+      clock,
+      log: new QuietLog(),
+      streams: { probe: async () => assert.fail("nothing is to be probed") },
+      absent: () => (forgotten.length > 0 ? [] : [A]),
+      addressOf: () => ({ host: "10.0.0.1", port: 6783 }),
+      isTaken: () => isTaken,
+      forget: (peer) => forgotten.push(peer) > 0,
+    });
+    retention.start();
+    await clock.run(TIMES.deadGraceMs);
+    isTaken = false;
+    await clock.run(TIMES.forgetCheckMs);
+    isTaken = true;
+    await clock.run(TIMES.deadGraceMs);
+    assert.deepEqual(forgotten, [], "the other was not there all the time");
+    await clock.run(2 * TIMES.forgetCheckMs);
+    assert.deepEqual(forgotten, [A]);
+    retention.stop();
   });
 
   it("keeps whoever's host answers or is unknown, or who was here in between", async () => {

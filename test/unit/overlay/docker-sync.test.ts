@@ -61,6 +61,43 @@ describe("the driver and an engine that went separate ways", () => {
   );
 
   it(
+    "removes the namespace of a network whose DeleteNetwork a kill -9 cut short",
+    inWorld(async ({ world, cli }) => {
+      const networkId = await cli.networkCreate("blue", "10.50.0.0/16");
+      const { datapath } = world.host;
+      const { removeNetwork } = datapath;
+      datapath.removeNetwork = async () => {
+        throw new Error("killed");
+      };
+      await world.call("NetworkDriver.DeleteNetwork", { NetworkID: networkId });
+      assert.deepEqual(world.docker?.networks(), [], "no pass builds it again meanwhile");
+      world.engine.nets.delete(networkId);
+      await world.stop();
+      datapath.removeNetwork = removeNetwork;
+      await world.start();
+      await world.sync();
+      assert.deepEqual(world.host.removedNetworks, [networkId]);
+      assert.deepEqual(world.addresses.pools(), []);
+    }),
+  );
+
+  it(
+    "takes the engine's word for DeleteNetwork where that call got lost, once",
+    inWorld(async ({ world, cli }) => {
+      const networkId = await cli.networkCreate("blue", "10.50.0.0/16");
+      const removed = { type: "network", action: "destroy", id: networkId } as const;
+      const attributes = { name: "blue", type: "tsweave" };
+      world.engine.nets.delete(networkId);
+      for (let times = 0; times < 2; times++) {
+        world.engine.emit({ ...removed, attributes });
+        await world.idle();
+        assert.deepEqual(world.host.removed, ["blue"]);
+        assert.deepEqual(world.host.removedNetworks, [networkId]);
+      }
+    }),
+  );
+
+  it(
     "removes nothing while the engine is silent",
     inWorld(async ({ world, cli }) => {
       const networkId = await cli.networkCreate("tsweave", SUBNET);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TsweaveError } from "../../../mesh/index.ts";
 import { runBatch } from "../../../overlay/io/batch.ts";
-import { type RunOptions, run } from "../../../overlay/io/exec.ts";
+import { type RunOptions, run, runBeside } from "../../../overlay/io/exec.ts";
 import { render } from "../../../overlay/render.ts";
 import type { Step } from "../../../overlay/state.ts";
 
@@ -23,6 +23,38 @@ test("a failing command is told with its exit code and first complaint", async (
 
 test("a hanging command is ended", async () => {
   await assert.rejects(run(["sleep", "5"], { timeoutMs: 50 }), failsWith("TIMED_OUT", /sleep 5/));
+});
+
+test("what a hanging command has started is not waited for", async () => {
+  const startMs = performance.now();
+  const argv = ["sh", "-c", "sleep 3 & sleep 5"];
+  await assert.rejects(run(argv, { timeoutMs: 50 }), failsWith("TIMED_OUT", /sleep 5/));
+  assert.ok(performance.now() - startMs < 2500);
+});
+
+test("a program that was killed, or ends before it has read its input, has failed", async () => {
+  assert.equal((await run(["sh", "-c", "kill -9 $$"], { tolerant: true })).exitCode, -1);
+  const input = "x".repeat(4_000_000);
+  await assert.rejects(run(["false"], { input }), failsWith("COMMAND_FAILED", /exit 1/));
+  await assert.rejects(run(["echo", "a\0b"]), failsWith("COMMAND_FAILED", /NUL/));
+});
+
+test("letters of several bytes survive the pieces that output comes in", async () => {
+  const text = "ü€".repeat(200_000);
+  assert.equal((await run(["cat"], { input: text })).stdout, text);
+});
+
+test("a program beside tells what it prints, and how it ended", async () => {
+  const pieces: Buffer[] = [];
+  const good = runBeside(["sh", "-c", "echo a; echo b; exit 4"], (piece) => pieces.push(piece));
+  assert.equal(await good.ended, "exit code 4");
+  assert.equal(Buffer.concat(pieces).toString(), "a\nb\n");
+  const killed = runBeside(["sleep", "5"], () => undefined);
+  killed.kill();
+  assert.equal(await killed.ended, "SIGKILL");
+  const missing = runBeside(["tsweave-no-such-tool"], () => undefined);
+  assert.match(await missing.ended, /ENOENT/);
+  assert.equal(missing.pid, undefined);
 });
 
 test("input arrives on stdin", async () => {

@@ -21,4 +21,9 @@ test("a table that lacks a rule, or has another port's, is made anew", () => {
     assert.equal(isGuarded(LISTING.replace(rule, ""), PORTS), false, rule);
   }
   assert.equal(isGuarded("", PORTS), false);
+  const swapped = LISTING.replace(/"(\w+)", "(\w+)"/g, '"$2", "$1"');
+  assert.notEqual(swapped, LISTING);
+  assert.equal(isGuarded(swapped, PORTS), true, "nft lists a set's members in any order");
+  const other = LISTING.replaceAll("tsweave_gw", "another");
+  assert.equal(isGuarded(other, PORTS), false, "another bridge");
 });

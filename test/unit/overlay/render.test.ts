@@ -8,7 +8,9 @@ import type { Step } from "../../../overlay/state.ts";
 const netns = "tsweave-0123456789";
 const mac = "02:42:0a:20:00:09";
 
-const SNOOPING = "mcast_snooping 1 mcast_querier 1 mcast_query_use_ifaddr 1 mcast_hash_max 16384";
+const SNOOPING =
+  "mcast_snooping 1 mcast_query_use_ifaddr 1 mcast_hash_max 16384 " +
+  "mcast_query_response_interval 100";
 
 const LINES: readonly [Step, string, string][] = [
   [{ kind: "netns-add", netns }, "ip", `netns add ${netns}`],
@@ -18,6 +20,12 @@ const LINES: readonly [Step, string, string][] = [
     { kind: "bridge-add", netns, mac, mtuBytes: 1450 },
     "ip",
     `link add br0 mtu 1450 address ${mac} type bridge stp_state 0 ${SNOOPING}`,
+  ],
+  [
+    { kind: "bridge-set", netns, mac, mtuBytes: 1450 },
+    "ip",
+    `link set dev br0 mtu 1450 address ${mac} up type bridge stp_state 0 ${SNOOPING} ` +
+      "mcast_querier 1",
   ],
   [
     { kind: "vxlan-add", netns, vni: 256, port: 4789, mtuBytes: 1450, underlay: 4 },

@@ -10,7 +10,7 @@ import {
   offerOf,
 } from "../../../overlay/underlay.ts";
 
-const OWN = { vxlanPort: 4789, underlay: 4, fixedBytes: undefined } as const;
+const OWN = { vxlanPort: 4789, underlay: 4, fixedBytes: undefined, docker: false } as const;
 const route = (vtep: string, device: string, mtuBytes: number, isOwn = false) => ({
   ...{ vtep, device, mtuBytes, isOwn },
 });
@@ -51,6 +51,9 @@ describe("what a host offers", () => {
     const row = offerOf(view, new Map(), OWN);
     assert.deepEqual(hostFromWire(hostToWire(row)), row);
     assert.deepEqual(hostFromWire([...(hostToWire(row) as never[]), "more"]), row);
+    const earlier = (hostToWire(row) as never[]).slice(0, 5);
+    assert.deepEqual(hostFromWire(earlier), { ...row, docker: true }, "of a version without it");
+    assert.throws(() => hostFromWire([...earlier, "no"]), { code: "BAD_MESSAGE" });
     for (const bad of [null, [], [0, 1450, 1500, 0, "eth0"], [4789, 5, 1500, 0, "eth0"]]) {
       assert.throws(() => hostFromWire(bad), { code: "BAD_MESSAGE" });
     }
