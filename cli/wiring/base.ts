@@ -40,7 +40,7 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
   ];
   if (problem !== undefined) throw problem;
   if (config.docker && !config.foreground) {
-    await createEngine(config.dockerSocket, clock, log).version();
+    await requireDocker(createEngine(config.dockerSocket, clock, log));
   }
   const named = await resolvePeers(config.peers);
   const hosts = config.advertise ?? (await chooseAdvertise(named, config.bind));
@@ -62,6 +62,20 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
     peers,
     underlayMtuBytes: mtuBytes,
   };
+}
+
+/**
+ * A person who has no Docker hears of it at once. One that is there and silent is no reason to wait:
+ * an engine that starts asks its plugins for each container before it answers anybody.
+ */
+async function requireDocker(engine: ReturnType<typeof createEngine>): Promise<void> {
+  try {
+    await engine.version();
+  } catch (error) {
+    const cause = error instanceof TsweaveError ? error.cause : undefined;
+    const isSilent = cause instanceof Error && !("code" in cause);
+    if (!isSilent) throw error;
+  }
 }
 
 /**

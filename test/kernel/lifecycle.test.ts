@@ -108,7 +108,13 @@ test("launch is refused where it cannot be, and leaves nothing", async () => {
   await types(H1, "launch --no-docker 10.0.0.300", 2);
   await types(H1, "launch --no-docker --ipalloc-range 10.32.0.0/33", 2);
   await types(H1, "launch", 1);
-  await types(H1, `launch --docker-socket ${dir}/deaf.sock`, 1);
+  assert.equal(await leftOn(H1), "");
+});
+
+test("launch does not wait for a Docker that may be waiting for it", async () => {
+  await types(H1, `launch --docker-socket ${dir}/deaf.sock`);
+  await types(H1, "stop");
+  await types(H1, "reset --yes");
   assert.equal(await leftOn(H1), "");
 });
 

@@ -47,11 +47,11 @@ test("letters of several bytes survive the pieces that output comes in", async (
 test("a program beside tells what it prints, and how it ended", async () => {
   const pieces: Buffer[] = [];
   const good = runBeside(["sh", "-c", "echo a; echo b; exit 4"], (piece) => pieces.push(piece));
-  assert.equal(await good.ended, "exit code 4");
+  assert.match(await good.ended, /exit code 4/);
   assert.equal(Buffer.concat(pieces).toString(), "a\nb\n");
   const killed = runBeside(["sleep", "5"], () => undefined);
   killed.kill();
-  assert.equal(await killed.ended, "SIGKILL");
+  assert.match(await killed.ended, /SIGKILL/);
   const missing = runBeside(["tsweave-no-such-tool"], () => undefined);
   assert.match(await missing.ended, /ENOENT/);
   assert.equal(missing.pid, undefined);
