@@ -287,7 +287,7 @@ async function makeNetwork(
 ): Promise<void> {
   if (side === undefined) return;
   report({ progress: `making network ${base.config.network} on Docker` });
-  if (base.config.foreground) ensureNetworkEventually(side, base);
+  if (base.config.foreground || base.isDockerSilent) ensureNetworkEventually(side, base);
   else await side.ensureNetwork();
 }
 

@@ -105,10 +105,23 @@ function waitsOf(parts: RosterParts): Wait[] {
   }
   for (const [peer, { sinceMs }] of registrar.applicants) {
     const about = [name(peer)];
-    const text = `${about.join()} asks to be admitted: waits for ${lacking.join(", ") || "a vote"}`;
+    const why = registrar.obstacle?.noMajority
+      ? lostMajority(parts, name)
+      : `waits for ${lacking.join(", ") || "a vote"}`;
+    const text = `${about.join()} asks to be admitted: ${why}`;
     waits.push({ what: "admit", about, waitingFor: lacking, ageMs: nowMs - sinceMs, text });
   }
   return waits.sort((a, b) => b.ageMs - a.ageMs);
+}
+
+/** Most of those who decide have begun anew: who is left cannot know what they decided last. */
+function lostMajority({ ledger, registrar }: RosterParts, name: (peer: PeerId) => string): string {
+  const { roster } = ledger.state;
+  const lost = (roster === undefined ? [] : electorsOf(roster))
+    .filter(({ peer }) => registrar.applicants.has(peer))
+    .map(({ peer }) => name(peer));
+  const word = `tsweave rmpeer --majority-lost ${lost.join(" ")}`;
+  return `most electors have lost their state (${lost.join(", ")}); if nobody joined unseen: ${word}`;
 }
 
 /** For whom the founding waits. */

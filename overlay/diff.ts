@@ -22,10 +22,13 @@ export function diff(desired: DesiredNetwork, observed: ObservedNetwork, keep: K
   const steps = diffSkeleton(desired, observed);
   const rebuilt = steps.some((step) => step.kind === "vxlan-add");
   const base = rebuilt ? { ...emptyObservation(observed.netns), links: observed.links } : observed;
-  steps.push(...strayPorts(desired, base, keep));
-  steps.push(...diffRemote(desired, base, keep));
-  steps.push(...copySteps(desired, base.floods, keep));
-  return steps;
+  // Not by push(...): a large mesh has more steps than a call takes arguments.
+  return [
+    ...steps,
+    ...strayPorts(desired, base, keep),
+    ...diffRemote(desired, base, keep),
+    ...copySteps(desired, base.floods, keep),
+  ];
 }
 
 /** Steps that bring up the namespace, br0, vxlan0 and the ports that exist, without entries. */

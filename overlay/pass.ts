@@ -88,13 +88,13 @@ export async function fullPass(context: PassContext): Promise<PassResult> {
 
 /** The steps a pass would apply now. Changes nothing. Throws what observing throws. */
 export async function planPass(context: PassContext): Promise<Step[]> {
-  const steps: Step[] = [];
+  const steps: Step[][] = [];
   for (const network of context.source().networks) {
     const observed = await context.kernel.observe({ netns: netnsName(network) });
     const wanted = lookup(context.source(), network);
-    if (wanted !== undefined) steps.push(...diff(wanted.desired, observed, wanted.keep));
+    if (wanted !== undefined) steps.push(diff(wanted.desired, observed, wanted.keep));
   }
-  return steps;
+  return steps.flat();
 }
 
 async function passOne(context: PassContext, network: Network): Promise<NetworkResult> {

@@ -130,7 +130,7 @@ export class Reconciler {
    * cost follows the changes, not the mesh: the kernel's own echo confirms them (echo.ts).
    */
   applyRemote(changes: readonly RemoteChange[]): Promise<void> {
-    this.#changes.push(...changes);
+    for (const change of changes) this.#changes.push(change);
     this.#changesApplied ??= this.#context.queue.run(() => this.#applyChanges());
     return this.#changesApplied;
   }

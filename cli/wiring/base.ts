@@ -28,6 +28,8 @@ export interface Base {
   readonly bind: HostPort;
   /** Peers named at launch, literal addresses, without this host. */
   readonly peers: readonly HostPort[];
+  /** Docker is there and did not answer when asked: what it has to make is made later. */
+  readonly isDockerSilent: boolean;
   readonly underlayMtuBytes: number;
 }
 
@@ -39,9 +41,9 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
     ...(await subnetOverlaps(config.ipallocRange)),
   ];
   if (problem !== undefined) throw problem;
-  if (config.docker && !config.foreground) {
-    await requireDocker(createEngine(config.dockerSocket, clock, log));
-  }
+  const asks = config.docker && !config.foreground;
+  const engine = createEngine(config.dockerSocket, clock, log);
+  const isDockerSilent = asks && !(await answers(engine));
   const named = await resolvePeers(config.peers);
   const hosts = config.advertise ?? (await chooseAdvertise(named, config.bind));
   const [host = ""] = hosts;
@@ -60,6 +62,7 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
     hosts,
     bind: { host: bindFor(hosts, config), port: config.port },
     peers,
+    isDockerSilent,
     underlayMtuBytes: mtuBytes,
   };
 }
@@ -68,13 +71,15 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
  * A person who has no Docker hears of it at once. One that is there and silent is no reason to wait:
  * an engine that starts asks its plugins for each container before it answers anybody.
  */
-async function requireDocker(engine: ReturnType<typeof createEngine>): Promise<void> {
+async function answers(engine: ReturnType<typeof createEngine>): Promise<boolean> {
   try {
     await engine.version();
+    return true;
   } catch (error) {
     const cause = error instanceof TsweaveError ? error.cause : undefined;
     const isSilent = cause instanceof Error && !("code" in cause);
     if (!isSilent) throw error;
+    return false;
   }
 }
 

@@ -148,3 +148,28 @@ test("only what this store must have written counts as forgotten", () => {
   assert.ok(!wasForgotten(at("a", "c", 1), at("c", "c", 0), "a"), "a gift to this store");
   assert.ok(!wasForgotten(at("b", "b", 0, 7), at("a", "a", 3), "a"), "what was taken over");
 });
+
+test("where most electors lost their disks the one that is left says the word that helps", async () => {
+  const mesh = await meshOf(3);
+  for (const index of [0, 1]) mesh.loseDisk(index);
+  for (const index of [0, 1]) await mesh.launch(index);
+  await mesh.run(20_000);
+  assert.deepEqual(
+    [0, 1, 2].map((index) => mesh.ipalloc(index).roster().self),
+    ["joining", "joining", "member"],
+  );
+  const [first, second] = mesh.hosts;
+  const word = new RegExp(`tsweave rmpeer --majority-lost ${first?.name} ${second?.name}$`);
+  const texts = mesh
+    .ipalloc(2)
+    .problems()
+    .map(({ text }) => text);
+  assert.ok(
+    texts.some((text) => word.test(text)),
+    texts.join("\n"),
+  );
+  const lost = [first?.id ?? "", second?.id ?? ""];
+  await within(mesh, mesh.ipalloc(2).forget(lost, "gone-for-good-with-majority"));
+  await mesh.run(20_000);
+  for (const { index } of mesh.hosts) assert.equal(mesh.ipalloc(index).roster().self, "member");
+});

@@ -189,6 +189,7 @@ export class Schedule {
       if (process === undefined) await this.#launch(index);
     }
     await this.mesh.run(45_000);
+    if (this.#fate.setBacks === true) await this.#vouch();
     this.#check();
     this.#checker.converged();
     for (const host of this.mesh.hosts) {
@@ -198,6 +199,18 @@ export class Schedule {
       ).length;
     }
     await this.#spaceForAll();
+  }
+
+  /** Where a majority of the electors was set back, a person's word is needed. */
+  async #vouch(): Promise<void> {
+    const stores = new Set(this.mesh.hosts.map(({ disk }) => disk.durable?.store));
+    const member = this.mesh.hosts.find(({ disk }) => disk.durable?.isMember);
+    const { members = [] } = member?.disk.durable?.roster ?? {};
+    const lost = members.filter(({ store }) => !stores.has(store)).map(({ peer }) => peer);
+    if (member?.process === undefined || lost.length === 0) return;
+    const word = member.process.ipalloc.forget(lost, "gone-for-good-with-majority");
+    this.#watch.follow(member, word);
+    await this.mesh.run(40_000);
   }
 
   /** With half the pool unused, every host gets an address. */

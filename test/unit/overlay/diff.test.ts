@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { desiredNetwork } from "../../../overlay/desired.ts";
 import { diff, unplugged } from "../../../overlay/diff.ts";
 import { KEEP_ALL, type Keep } from "../../../overlay/diff-remote.ts";
-import { floodKey, type ObservedLink, type Step } from "../../../overlay/state.ts";
+import { emptyObservation, floodKey, type ObservedLink, type Step } from "../../../overlay/state.ts";
 import { FakeKernel } from "../../lib/fake-kernel.ts";
 import { local, NET, NETNS, OPTIONS, PROOF, remote } from "./samples.ts";
 
@@ -250,4 +250,13 @@ test("from any mess of entries one round leads to the desired ones", async () =>
     ),
     { numRuns: 60 },
   );
+});
+
+test("the entries of 70 000 endpoints are one list of steps", () => {
+  const remotes = Array.from({ length: 70_000 }, (_, n) =>
+    remote(`10.${33 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`),
+  );
+  const wanted = desiredNetwork(NET, [], remotes, OPTIONS);
+  const steps = diff(wanted, emptyObservation(NETNS), KEEP_ALL);
+  assert.equal(steps.filter(({ kind }) => kind === "neigh-put").length, 70_000);
 });
