@@ -63,9 +63,9 @@ export class Watch {
     const list = await mesh.exec(prober.host, ["nsenter", `--net=${netns}`, "ip", "neigh"]);
     const known = new Set(list.stdout.split("\n").map((line) => line.split(" ")[0] ?? ""));
     const watch = new Watch(prober, known);
-    watch.#follow([...inside, "ip", "-ts", "monitor", "neigh"], (line) => watch.#neigh(line));
-    const probe = [...prober.enter, process.execPath, "-e", NAME_PROBE, name];
-    watch.#follow(probe, (line) => watch.#name(line));
+    watch.#follow(inside, ["ip", "-ts", "monitor", "neigh"], (line) => watch.#neigh(line));
+    const probe = [process.execPath, "-e", NAME_PROBE, name];
+    watch.#follow(prober.enter, probe, (line) => watch.#name(line));
     // Both must be watching; the name's absence is the first thing that the probe says.
     await new Promise((resolve) => setTimeout(resolve, 250));
     return watch;
@@ -80,8 +80,12 @@ export class Watch {
     for (const stop of this.#stops.splice(0)) stop();
   }
 
-  #follow(argv: readonly string[], receive: (line: string) => void): void {
-    this.#stops.push(follow(argv, receive));
+  #follow(
+    enter: readonly string[],
+    argv: readonly string[],
+    receive: (line: string) => void,
+  ): void {
+    this.#stops.push(follow(enter, argv, receive));
   }
 
   /** `[2026-11-21T10:00:00.123456] [Deleted ]10.0.0.5 dev vxlan0 lladdr … PERMANENT` */
@@ -97,7 +101,7 @@ export class Watch {
     this.#ip = ip;
     this.seen.neighbour = wallMs();
     const ping = ["busybox", "ping", "-i", "0.005", "-c", "1000", ip];
-    this.#follow([...this.#prober.enter, ...ping], (reply) => {
+    this.#follow(this.#prober.enter, ping, (reply) => {
       if (reply.includes("bytes from")) this.seen.ping ??= wallMs();
     });
   }

@@ -24,7 +24,7 @@ interface IperfReport {
 
 /** Starts the road's server; the result stops it. */
 export function startServer(path: Path): () => void {
-  return follow([...path.server, ...SERVER, "iperf3", "-s", "-i", "0"], () => undefined);
+  return follow(path.server, [...SERVER, "iperf3", "-s", "-i", "0"], () => undefined);
 }
 
 /** Gbit/s received over `streams` TCP connections. */

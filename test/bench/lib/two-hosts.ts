@@ -84,10 +84,19 @@ export async function overlayNamespace(
   return (await mesh.ok(host, ["sh", "-c", find])).trim();
 }
 
-/** Starts a command in a host whose output lines are handed on as they come; stop it at the end. */
-export function follow(argv: readonly string[], receive: (line: string) => void): () => void {
-  const [command = "", ...args] = argv;
-  const child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], {
+const WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"];
+
+/**
+ * Starts a command in a host, behind the prefix `enter`; its output lines are handed on as they
+ * come. Stop it at the end: who enters another pid namespace forks, so both die with their parent.
+ */
+export function follow(
+  enter: readonly string[],
+  argv: readonly string[],
+  receive: (line: string) => void,
+): () => void {
+  const [command = "", ...args] = [...WITH_PARENT, ...enter, ...WITH_PARENT, ...argv];
+  const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "ignore"],
   });
   let rest = "";
