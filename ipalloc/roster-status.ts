@@ -121,7 +121,8 @@ function lostMajority({ ledger, registrar }: RosterParts, name: (peer: PeerId) =
     .filter(({ peer }) => registrar.applicants.has(peer))
     .map(({ peer }) => name(peer));
   const word = `tsweave rmpeer --majority-lost ${lost.join(" ")}`;
-  return `most electors have lost their state (${lost.join(", ")}); if nobody joined unseen: ${word}`;
+  const what = `most electors have lost their state (${lost.join(", ")})`;
+  return `${what}; if nobody joined unseen: ${word}`;
 }
 
 /** For whom the founding waits. */

@@ -68,8 +68,8 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
 }
 
 /**
- * A person who has no Docker hears of it at once. One that is there and silent is no reason to wait:
- * an engine that starts asks its plugins for each container before it answers anybody.
+ * A person who has no Docker hears of it at once. One that is there and silent is no reason to
+ * wait: an engine that starts asks its plugins for each container before it answers anybody.
  */
 async function answers(engine: ReturnType<typeof createEngine>): Promise<boolean> {
   try {

@@ -149,7 +149,7 @@ test("only what this store must have written counts as forgotten", () => {
   assert.ok(!wasForgotten(at("b", "b", 0, 7), at("a", "a", 3), "a"), "what was taken over");
 });
 
-test("where most electors lost their disks the one that is left says the word that helps", async () => {
+test("where most electors lost their disks the last one says the word that helps", async () => {
   const mesh = await meshOf(3);
   for (const index of [0, 1]) mesh.loseDisk(index);
   for (const index of [0, 1]) await mesh.launch(index);

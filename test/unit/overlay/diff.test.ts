@@ -5,7 +5,12 @@ import fc from "fast-check";
 import { desiredNetwork } from "../../../overlay/desired.ts";
 import { diff, unplugged } from "../../../overlay/diff.ts";
 import { KEEP_ALL, type Keep } from "../../../overlay/diff-remote.ts";
-import { emptyObservation, floodKey, type ObservedLink, type Step } from "../../../overlay/state.ts";
+import {
+  emptyObservation,
+  floodKey,
+  type ObservedLink,
+  type Step,
+} from "../../../overlay/state.ts";
 import { FakeKernel } from "../../lib/fake-kernel.ts";
 import { local, NET, NETNS, OPTIONS, PROOF, remote } from "./samples.ts";
 
