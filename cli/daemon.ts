@@ -146,7 +146,10 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
     },
     { config, peers: base.peers, stop },
   );
-  const own = () => parts.underlay.underlay.own;
+  const own = () => ({
+    ...parts.underlay.underlay.own,
+    subnets: [config.ipallocRange, ...parts.rows.networkList().map(({ row }) => row.subnet)],
+  });
   const members = () => mesh.node.membership.members();
   stops.add("peer facts", servePeerFacts({ rpc: mesh.node.rpc, clock, members }, own));
   stops.add("probes", serveProbes(mesh.node.rpc, facts.probePorts()));

@@ -35,5 +35,7 @@ export interface PeerAnswer {
   readonly underlayMtuBytes: number | null;
   /** How far its wall clock is ahead of this host's. */
   readonly clockAheadMs: number | null;
+  /** What on that host overlaps the mesh's subnets; null when not asked, or not told. */
+  readonly overlaps: readonly string[] | null;
   readonly error: string | null;
 }

@@ -50,12 +50,21 @@ export async function checkPorts({ daemon, config }: Host): Promise<Finding[]> {
   return [fail(`${taken.join(" and ")} port ${port} is taken by another program`, next)];
 }
 
-/** Routes and name servers of this host inside the containers' range. */
-export async function checkRange({ config }: Host): Promise<Finding[]> {
+/** Routes and name servers of this host inside the containers' range, and of the peers'. */
+export async function checkRange({ config, daemon }: Host): Promise<Finding[]> {
   const { ok, fail } = findings("range");
   const overlaps = await subnetOverlaps(config.ipallocRange);
-  if (overlaps.length === 0) return [ok(`${config.ipallocRange} overlaps nothing on this host`)];
-  return overlaps.map(({ message, hint }) => fail(message, hint ?? "another --ipalloc-range"));
+  const found = overlaps.map(({ message, hint }) =>
+    fail(message, hint ?? "another --ipalloc-range"),
+  );
+  for (const { peer, overlaps: theirs } of daemon?.answers ?? []) {
+    const next = `on ${peer}: remove that route, or choose another subnet for the network`;
+    found.push(...(theirs ?? []).map((text) => fail(`${peer}: ${text}`, next)));
+  }
+  if (found.length > 0) return found;
+  const asked = daemon?.answers.filter((answer) => answer.overlaps !== null).length ?? 0;
+  const others = asked > 0 ? `, nor on ${asked} ${asked === 1 ? "peer" : "peers"}` : "";
+  return [ok(`${config.ipallocRange} overlaps nothing on this host${others}`)];
 }
 
 async function versions(): Promise<string> {

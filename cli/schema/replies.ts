@@ -116,7 +116,7 @@ const probe = { rttMs: orNull(number), largestBytes: orNull(integer), error: orN
 const peerAnswer = record({
   ...{ peer: text, id: text, tookMs: orNull(number), version: orNull(text) },
   ...{ vxlanPort: orNull(integer), underlayMtuBytes: orNull(integer) },
-  ...{ clockAheadMs: orNull(integer), error: orNull(text) },
+  ...{ clockAheadMs: orNull(integer), overlaps: orNull(list(text)), error: orNull(text) },
 });
 const ping = exactly<PingReport>()(
   record({

@@ -35,7 +35,7 @@ export async function askPeers(
     throw new TsweaveError("NOT_FOUND", `no other peer is known as '${word}'`, { hint });
   }
   const ports = { rpc: mesh.node.rpc, clock, members };
-  return await Promise.all(found.map(({ id }) => askPeer(ports, id)));
+  return await Promise.all(found.map(({ id }) => askPeer(ports, id, word === undefined)));
 }
 
 export function logReply({ levels, file }: FactsPorts["logging"]): LogReply {

@@ -112,9 +112,13 @@ test("with daemons: peers, MTU, ports of the data path, drift", async () => {
   const { host } = { host: await a.client.host() };
   const well = doctor(h1, host.config.runDir);
   assert.equal(well.daemon, true);
-  for (const check of ["daemon", "health", "peers", "mtu", "clock", "ports", "drift"]) {
+  for (const check of ["daemon", "health", "peers", "range", "mtu", "clock", "ports", "drift"]) {
     assert.deepEqual(not(well.findings, check), [], check);
   }
+  await sh(`ip -n ${h2.netns} route add 10.33.0.0/24 dev eth0`);
+  const [taken] = not(doctor(h1, host.config.runDir).findings, "range");
+  assert.match(taken?.text ?? "", /^h2: subnet 10\.32\.0\.0\/12 .*10\.33\.0\.0\/24 dev eth0/);
+  await sh(`ip -n ${h2.netns} route del 10.33.0.0/24 dev eth0`);
   const pinged = cli(h1, "ping", "h2", "-c", "2", "--json", "--run-dir", host.config.runDir);
   assert.equal(pinged.code, 0, pinged.out + pinged.err);
   const { gossip, answers, underlay, tunnel } = JSON.parse(pinged.out) as PingReport;

@@ -111,7 +111,7 @@ describe("between hosts", () => {
   }
   const ask = async (id: string) => ({
     ...{ peer: "host2", id, tookMs: 1.25, version: "1", vxlanPort: 4789 },
-    ...{ underlayMtuBytes: 1500, clockAheadMs: 0, error: null },
+    ...{ underlayMtuBytes: 1500, clockAheadMs: 0, overlaps: null, error: null },
   });
 
   it("a row arrives as it was measured", async () => {
