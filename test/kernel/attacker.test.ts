@@ -132,7 +132,7 @@ before(async () => {
   all = [start(h1, "h1", HOSTS[1]), start(h2, "h2", HOSTS[0])];
   for (const { name, client } of all) {
     await eventually(`${name} has addresses`, 60_000, async () => {
-      assert.ok((await client.status()).ipam.founded);
+      assert.ok((await client.status()).ipam.founded, "not founded");
     });
   }
   await attach(all[0], "web", [WORDS[0]]);
@@ -144,7 +144,7 @@ before(async () => {
   });
   await all[0].client.detach({ target: container(ENDED), network: undefined });
   await eventually("one ended", 10_000, async () => {
-    for (const daemon of all) assert.ok(!(await names(daemon)).includes(ENDED));
+    for (const daemon of all) assert.ok(!(await names(daemon)).includes(ENDED), "not gone");
   });
   const ended = once(dump, "exit");
   dump.kill("SIGTERM");

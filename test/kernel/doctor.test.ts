@@ -59,7 +59,7 @@ async function joined(a: NetnsDaemon, b: NetnsDaemon): Promise<void> {
   await eventually("joined", 30_000, async () => {
     assert.equal((await connection(a, b)).state, "established");
     assert.equal((await connection(b, a)).state, "established");
-    assert.ok((await a.client.status()).ipam.founded);
+    assert.ok((await a.client.status()).ipam.founded, "not founded");
   });
 }
 
@@ -155,7 +155,7 @@ test("reconcile shows what the kernel lacks, and repairs it when told to", async
   try {
     const a = daemons.start(h1, "h1", []);
     await eventually("founded", 30_000, async () => {
-      assert.ok((await a.client.status()).ipam.founded);
+      assert.ok((await a.client.status()).ipam.founded, "not founded");
     });
     const { runDir } = (await a.client.host()).config;
     const reconcile = (...words: string[]) => {

@@ -49,7 +49,7 @@ before(async () => {
     const { netns, ip, mac } = container;
     sides.push({ netns: host.netns, container: netns, ip, mac, overlay: network.namespace });
   }
-  await eventually("pings pass", 20_000, async () => assert.ok(await isReached()));
+  await eventually("pings pass", 20_000, async () => assert.ok(await isReached(), "not reached"));
 });
 
 after(async () => {
@@ -170,7 +170,9 @@ test("whatever is taken away comes back", { timeout: (SECONDS + 200) * 1000 }, a
       assert.equal(await pictureOf(near), before.get(near.netns));
     });
     healMs.set(what, [...(healMs.get(what) ?? []), performance.now() - startMs]);
-    await eventually(`pings after ${what}`, 10_000, async () => assert.ok(await isReached()));
+    await eventually(`pings after ${what}`, 10_000, async () =>
+      assert.ok(await isReached(), "not reached"),
+    );
     await sleep(random.below(1000));
   }
   tell(context, healMs, await stopPings());

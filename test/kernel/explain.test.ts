@@ -111,7 +111,7 @@ before(async () => {
   b = daemons.start(h2, "h2", ["192.0.2.1", "--network", "back"]);
   for (const { client, name } of [a, b]) {
     await eventually(`${name} has addresses`, 40_000, async () => {
-      assert.ok((await client.status()).ipam.founded);
+      assert.ok((await client.status()).ipam.founded, "not founded");
     });
   }
   [blue, red] = [await lab.container("blue"), await lab.container("red")];
