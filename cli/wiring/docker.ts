@@ -86,8 +86,7 @@ export async function openDocker(
       log,
       usersHere: (id) => docker.usersOf(id, users.here),
       usersElsewhere: users.elsewhere,
-      isHeld: (name, subnet) =>
-        docker.networks().some((held) => held.name === name && held.subnet === subnet),
+      isHeld: (name, subnet) => docker.holds(name, subnet),
       replan: () => docker.replan(),
     },
     { driver: "tsweave", defaultName: options.network },

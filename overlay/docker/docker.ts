@@ -124,7 +124,12 @@ export class Docker {
 
   /** This engine's networks that have their name and VNI: what the kernel should have. */
   networks(): readonly Network[] {
-    return this.#ports.ledger.networks().filter((network) => network.name !== "");
+    return this.#networks.standing();
+  }
+
+  /** See Networks. */
+  holds(name: string, subnet: string): boolean {
+    return this.#networks.holds(name, subnet);
   }
 
   /** This engine's endpoints on those networks, from CreateEndpoint on. */

@@ -86,8 +86,13 @@ export class NetworkDriver {
       if (network !== undefined) await this.#addresses.release(network.subnet, endpoint.ip);
     }
     const held = this.#ledger.network(networkId);
-    await this.#networks.drop(networkId);
-    if (held !== undefined && held.name !== "") await this.#register.removed(held);
+    if (held === undefined) await this.#networks.drop(networkId);
+    else {
+      await this.#networks.whileEnding(held, async () => {
+        await this.#networks.drop(networkId);
+        if (held.name !== "") await this.#register.removed(held);
+      });
+    }
     return {};
   }
 

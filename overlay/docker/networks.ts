@@ -45,6 +45,8 @@ export class Networks {
   readonly #ports: NetworksPorts;
   readonly #default: DefaultNetwork;
   readonly #departed = new Departed();
+  /** BOUNDED: those of the ledger. */
+  readonly #ending = new Map<string, HeldNetwork>();
 
   constructor(ports: NetworksPorts, defaultNetwork: DefaultNetwork) {
     this.#ports = ports;
@@ -129,8 +131,7 @@ export class Networks {
   /** Places every named network anew: two met that had one VNI, or the mesh has another MTU. */
   async replan(): Promise<void> {
     const { ledger, log } = this.#ports;
-    for (const held of ledger.networks()) {
-      if (held.name === "") continue;
+    for (const held of this.standing()) {
       try {
         const placed = this.#placed(held, held.name);
         if (placed.vni === held.vni && placed.mtuBytes === held.mtuBytes) continue;
@@ -146,24 +147,47 @@ export class Networks {
     }
   }
 
+  /** Networks with name and VNI that the engine has not removed: what the kernel should have. */
+  standing(): readonly HeldNetwork[] {
+    const isStanding = ({ id, name }: HeldNetwork) => name !== "" && !this.#departed.has(id);
+    return this.#ports.ledger.networks().filter(isStanding);
+  }
+
+  /** Whether the engine made a network that it has not told to be removed, or just has. */
+  holds(name: string, subnet: string): boolean {
+    const held = [...this.#ports.ledger.networks(), ...this.#ending.values()];
+    return held.some((network) => network.name === name && network.subnet === subnet);
+  }
+
+  /** Runs the removal of a network: until its end nothing builds it, nobody makes it anew. */
+  async whileEnding<T>(held: HeldNetwork, work: () => Promise<T>): Promise<T> {
+    if (this.#ending.has(held.id)) return await work();
+    this.#ending.set(held.id, held);
+    try {
+      return await work();
+    } finally {
+      this.#ending.delete(held.id);
+    }
+  }
+
   /**
-   * Forgets a network and everything of it outside the ledger's endpoints. Idempotent. First it
-   * loses its name, so that no pass builds it again, and last its record: a daemon that is killed
-   * in between finds it, and nothing is left behind.
+   * Forgets a network and everything of it outside the ledger's endpoints. Idempotent. Its record
+   * goes last: a daemon that is killed in between finds it, and nothing is left behind.
    */
   async drop(id: string): Promise<void> {
-    const { ledger, addresses, datapath, publisher } = this.#ports;
-    const held = ledger.network(id);
+    const held = this.#ports.ledger.network(id);
     this.#departed.add(id);
-    if (held === undefined) return;
-    const others = (): HeldNetwork[] => ledger.networks().filter((other) => other.id !== id);
-    if (held.name !== "") {
-      await ledger.putNetwork({ ...held, name: "" });
-      if (!others().some(({ name }) => name === held.name)) publisher.networkGone(held.name);
-    }
+    if (held !== undefined) await this.whileEnding(held, () => this.#drop(held));
+  }
+
+  async #drop(held: HeldNetwork): Promise<void> {
+    const { ledger, addresses, datapath, publisher } = this.#ports;
+    const others = ledger.networks().filter(({ id }) => id !== held.id);
+    const named = others.some(({ name }) => name === held.name);
+    if (held.name !== "" && !named) publisher.networkGone(held.name);
     await datapath.removeNetwork(held);
-    await ledger.dropNetwork(id);
-    if (others().some(({ subnet }) => subnet === held.subnet)) return;
+    await ledger.dropNetwork(held.id);
+    if (ledger.networks().some(({ subnet }) => subnet === held.subnet)) return;
     for (const ip of held.auxiliary) await addresses.release(held.subnet, ip);
     await this.close(held.subnet);
   }
