@@ -152,6 +152,7 @@ test("reconcile shows what the kernel lacks, and repairs it when told to", async
   const [h1] = hosts();
   const green = `${TAG}-green`;
   await sh(`ip netns add ${green}`);
+  let detach = (): void => undefined;
   try {
     const a = daemons.start(h1, "h1", []);
     await eventually("founded", 30_000, async () => {
@@ -162,7 +163,10 @@ test("reconcile shows what the kernel lacks, and repairs it when told to", async
       const { code, out, err } = cli(h1, "reconcile", ...words, "--run-dir", runDir);
       return { code, out: out + err };
     };
-    assert.equal(cli(h1, "attach", `/run/netns/${green}`, "--run-dir", runDir).code, 0);
+    const at = [`/run/netns/${green}`, "--run-dir", runDir];
+    assert.equal(cli(h1, "attach", ...at).code, 0);
+    // The network's namespace goes with its last endpoint.
+    detach = () => assert.equal(cli(h1, "detach", ...at).code, 0);
     await eventually("at rest", 10_000, async () => {
       assert.deepEqual(reconcile("--dry-run"), { code: 0, out: "nothing to do\n" });
     });
@@ -190,6 +194,7 @@ test("reconcile shows what the kernel lacks, and repairs it when told to", async
     });
     assert.equal((await sh(`${within} -n ${key}`)).trim(), "0");
   } finally {
+    detach();
     await daemons.stop();
     await sh(`ip netns del ${green}`);
   }
