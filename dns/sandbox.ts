@@ -31,8 +31,6 @@ export interface SandboxSockets {
   install(): Promise<void>;
   /** Opens another upstream behind the same doors. Errors as SandboxHook's. */
   reopen(): Promise<Upstream>;
-  /** Opens another upstream behind the same doors. Errors as SandboxHook's. */
-  reopen(): Promise<Upstream>;
   /** Closes the sockets, which otherwise keep the namespace alive. Idempotent. */
   close(): Promise<void>;
 }

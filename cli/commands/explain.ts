@@ -7,6 +7,7 @@ import { parsePort } from "../peer-address.ts";
 import { explainText } from "../render/explain-text.ts";
 import { JSON_OPTION } from "./attach-options.ts";
 import { clientFor, RUN_DIR_OPTION } from "./client-options.ts";
+import { requireRoot } from "./root.ts";
 
 const WORD_LENGTH_MAX = 255;
 
@@ -32,10 +33,7 @@ export const explain: Command = {
   ],
   run: async (input) => {
     const wish = wishOf(input);
-    if (process.geteuid?.() !== 0) {
-      const hint = "use 'sudo tsweave explain'";
-      throw new TsweaveError("NOT_ROOT", "explain enters namespaces and needs root", { hint });
-    }
+    requireRoot("explain", "enters namespaces");
     const { collect } = await import("../explain/collect.ts");
     const decide = await import("../explain/decide.ts");
     const facts = await collect(clientFor(input), wish);

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { EXIT, messageOf, TsweaveError } from "../../mesh/index.ts";
 import type { Command } from "../command.ts";
 import { clientFor, RUN_DIR_OPTION } from "./client-options.ts";
+import { requireRoot } from "./root.ts";
 
 export const report: Command = {
   usage: "[options]",
@@ -29,12 +30,7 @@ export const report: Command = {
   examples: ["tsweave report", "tsweave report -o /tmp/report.tar.gz"],
   run: async (input) => {
     const { options, env } = input;
-    if (process.geteuid?.() !== 0) {
-      const hint = "use 'sudo tsweave report'";
-      throw new TsweaveError("NOT_ROOT", "report reads the kernel and the log and needs root", {
-        hint,
-      });
-    }
+    requireRoot("report", "reads the kernel and the log");
     const { launchConfig } = await import("../config.ts");
     const { collect } = await import("../report/collect.ts");
     const { tarOf } = await import("../report/tar.ts");

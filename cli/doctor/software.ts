@@ -4,6 +4,7 @@ import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 import { release } from "node:os";
 import { checkHost, subnetOverlaps } from "../../overlay/index.ts";
+import { count } from "../render/human.ts";
 import { type Finding, findings } from "./finding.ts";
 import { type Host, tool } from "./host.ts";
 
@@ -63,7 +64,7 @@ export async function checkRange({ config, daemon }: Host): Promise<Finding[]> {
   }
   if (found.length > 0) return found;
   const asked = daemon?.answers.filter((answer) => answer.overlaps !== null).length ?? 0;
-  const others = asked > 0 ? `, nor on ${asked} ${asked === 1 ? "peer" : "peers"}` : "";
+  const others = asked > 0 ? `, nor on ${count(asked, "peer")}` : "";
   return [ok(`${config.ipallocRange} overlaps nothing on this host${others}`)];
 }
 

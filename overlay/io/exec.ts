@@ -83,6 +83,9 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   return done;
 }
 
+/** Ahead of what runs beside the daemon: it dies with it, also on kill -9. */
+export const DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
+
 /** A program that runs until it is killed, or ends by itself. */
 export interface RunningProgram {
   /** Undefined when it could not be started. */

@@ -11,7 +11,7 @@
 import { stat } from "node:fs/promises";
 import type { Cancel, Log } from "../../mesh/index.ts";
 import type { Scope } from "../state.ts";
-import { runBeside } from "./exec.ts";
+import { DIES_WITH_US, runBeside } from "./exec.ts";
 
 /** A line that may mean drift, and where. */
 export interface MonitorHint {
@@ -86,7 +86,7 @@ export class NetnsMonitor {
 
   #start(): void {
     const { command, words } = this.#source;
-    const enter = ["setpriv", "--pdeathsig", "KILL", "--", ...command, "-n", this.#netns];
+    const enter = [...DIES_WITH_US, ...command, "-n", this.#netns];
     let rest = "";
     const { pid, kill, ended } = runBeside([...enter, ...words], (chunk) => {
       const lines = (rest + chunk.toString("latin1")).split("\n");

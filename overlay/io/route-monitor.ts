@@ -5,7 +5,7 @@
  * again when it dies alone. What containers' devices do is no news of the underlay.
  */
 import type { Cancel, Log } from "../../mesh/index.ts";
-import { runBeside } from "./exec.ts";
+import { DIES_WITH_US, runBeside } from "./exec.ts";
 
 const RESTART_MS = 5000;
 const CONTAINERS = /\b(veth|tsw[cg]|tsweave|docker|br-)/;
@@ -21,17 +21,7 @@ export function watchRoutes(
   let kill: Cancel = () => undefined;
   let ended: Promise<void> = Promise.resolve();
   const start = (): void => {
-    const argv = [
-      "setpriv",
-      "--pdeathsig",
-      "KILL",
-      "--",
-      "ip",
-      "monitor",
-      "link",
-      "address",
-      "route",
-    ];
+    const argv = [...DIES_WITH_US, "ip", "monitor", "link", "address", "route"];
     const child = runBeside([...prefix, ...argv], (chunk) => {
       const lines = chunk.toString("latin1").split("\n");
       if (!isOver && lines.some((line) => line !== "" && !CONTAINERS.test(line))) notify();

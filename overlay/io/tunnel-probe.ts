@@ -16,7 +16,7 @@ import {
   probePeerLines,
 } from "../paths/probe-network.ts";
 import type { Errand, ProbeResult } from "../paths/proofs.ts";
-import { commandFailed, run, runBeside } from "./exec.ts";
+import { commandFailed, DIES_WITH_US, run, runBeside } from "./exec.ts";
 import { OFFLOAD_PROGRAM, PROBE_PROGRAM, PROBE_TRIES } from "./probe-program.ts";
 
 /** A tunnel that carries nothing takes a second, one that cuts some seconds. */
@@ -56,7 +56,7 @@ export class TunnelProbe {
     await this.#ensure(peers);
     const words = errands.map(({ vtep, fullBytes }) => `${vtep}=${fullBytes}`);
     // It is not to outlive the daemon, nor to keep the namespace.
-    const enter = ["setpriv", "--pdeathsig", "KILL", "--", "nsenter"];
+    const enter = [...DIES_WITH_US, "nsenter"];
     const argv = [...enter, `--net=${this.#path()}`, PERL, "-e", PROBE_PROGRAM, ...words];
     const { stdout, exitCode, stderr } = await run(argv, {
       timeoutMs: DEADLINE_MS,
@@ -128,7 +128,7 @@ export class TunnelProbe {
 
 /** A namespace that lives as long as its descriptor. @throws TsweaveError KERNEL_LACKS */
 async function newNamespace(): Promise<FileHandle> {
-  const argv = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "sleep", "10"];
+  const argv = [...DIES_WITH_US, "unshare", "--net", "sleep", "10"];
   const child = runBeside(argv, () => undefined);
   try {
     const { ino: own } = await stat("/proc/self/ns/net");
