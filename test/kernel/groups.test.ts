@@ -16,6 +16,8 @@ import { exitCode, type NetnsHost, NetnsLab, sh } from "../lib/netns-hosts.ts";
 const TAG = `g${(process.pid % 0xffff).toString(16)}`;
 const GROUP = "239.1.1.1";
 const PEERS = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+/** What containers send between hosts: VXLAN but for VNI 255, by which daemons test their paths. */
+const FRAMES = "udp port 4789 and udp[12:4] & 0xffffff00 != 0xff00";
 /** A bridge hands groups to all its ports until the first answers to its questions are due. */
 const UNSNOOPED_MS = 2000;
 const lab = new NetnsLab(TAG);
@@ -106,7 +108,7 @@ test("hosts with members get a copy, nobody else gets anything", async () => {
   const rows = await groupsOn(1);
   assert.deepEqual(rows, [{ network: "tsweave", group: GROUP, containers: ["a"], peers: ["h3"] }]);
   let bystander: string[] = [];
-  const toD = await onWire(host(4).netns, "udp port 4789", async () => {
+  const toD = await onWire(host(4).netns, FRAMES, async () => {
     bystander = await onWire(at.bystander, "udp port 5000", () => cast(at.b, GROUP, 100));
   });
   await eventually("both have all", 3000, async () => {
@@ -114,14 +116,14 @@ test("hosts with members get a copy, nobody else gets anything", async () => {
   });
   assert.deepEqual(bystander, [], "nothing for the other container of the sender's host");
   assert.deepEqual(toD, [], "nothing on the wire to a host without members");
-  const fromB = await onWire(host(2).netns, "udp port 4789", () => cast(at.b, GROUP, 20));
+  const fromB = await onWire(host(2).netns, FRAMES, () => cast(at.b, GROUP, 20));
   assert.equal(ofGroup(fromB).length, 40, "one copy for each host");
 });
 
 test("who leaves gets nothing any more", async () => {
   casters.find((_, index) => index === 1)?.leave();
   await copiesTo(2, ["h1"]);
-  const toC = await onWire(host(3).netns, "udp port 4789", () => cast(at.b, GROUP, 50));
+  const toC = await onWire(host(3).netns, FRAMES, () => cast(at.b, GROUP, 50));
   assert.deepEqual(ofGroup(toC), []);
   const before = casters[0]?.count ?? 0;
   await cast(at.b, GROUP, 50);
@@ -131,7 +133,7 @@ test("who leaves gets nothing any more", async () => {
 });
 
 test("ARP and unknown addresses are never copied, broadcast and mDNS once a host", async () => {
-  const lines = await onWire(host(2).netns, "udp port 4789", async () => {
+  const lines = await onWire(host(2).netns, FRAMES, async () => {
     await exitCode(`nsenter --net=/run/netns/${at.b} busybox ping -c 1 -W 1 10.47.9.9`);
     const mac = "lladdr 02:42:0a:2f:09:08 dev eth0 nud permanent";
     await sh(`ip -n ${at.b} neigh replace 10.47.9.8 ${mac}`);
@@ -141,7 +143,7 @@ test("ARP and unknown addresses are never copied, broadcast and mDNS once a host
   for (const address of ["10.47.255.255", "224.0.0.251"]) {
     const member = address.startsWith("224") ? address : "-";
     const [c, d] = [await listen(at.c, member), await listen(at.d, member)];
-    const sent = await onWire(host(2).netns, "udp port 4789", () => cast(at.b, address, 20));
+    const sent = await onWire(host(2).netns, FRAMES, () => cast(at.b, address, 20));
     assert.equal(sent.filter((line) => line.includes(`> ${address}.`)).length, 60, address);
     await eventually(`${address} arrives`, 3000, async () => {
       assert.deepEqual([c.count, d.count], [20, 20]);
@@ -198,10 +200,14 @@ test("ten thousand joins stay bounded and take nothing from others", async () =>
   await eventually("a new member has all", 3000, async () => assert.equal(d.count, 50));
   await crowd.stop();
   casters.splice(casters.indexOf(crowd), 1);
+  // Ten thousand leaves at once overrun the kernel's queue, and IGMPv2 says each only once: what
+  // ends all of them for certain is the end of the container's device.
+  await daemon(4).client.detach({ target: at.d, network: undefined });
   await eventually("gone with the container that joined", 30_000, async () => {
     const far = (await groupsOn(2)).filter(({ peers }) => peers.includes("h4"));
     assert.equal(far.length, 0);
   });
+  await daemon(4).client.attach({ target: at.d, names: ["d"], dns: false });
 });
 
 test("a member that moved gets each frame once, though copies go to its old host too", async () => {
