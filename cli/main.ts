@@ -38,4 +38,4 @@ async function confirm(question: string): Promise<boolean> {
   return answer.trim() === "yes";
 }
 
-await main(process.argv.slice(2));
+void main(process.argv.slice(2));

@@ -1,5 +1,5 @@
 /**
- * Builds tsweave_VERSION_all.deb from a bundle, without root: program, unit, manual page,
+ * Builds tsweave_VERSION_all.deb from a built program, without root: program, unit, manual page,
  * completions, configuration. `npm run deb` runs the build first and puts it into dist.
  *
  * Usage: build-deb.ts [DIRECTORY [BUNDLE]]
@@ -16,6 +16,7 @@ import { completionScript } from "../completion/script.ts";
 import { bundleVersion } from "./bundle-version.ts";
 import { CONFFILES, controlFile, DEFAULTS, POSTINST, POSTRM, PRERM } from "./deb-control.ts";
 import { manPage } from "./man-page.ts";
+import { programFiles } from "./program-files.ts";
 import { serviceUnit } from "./service-unit.ts";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -37,7 +38,7 @@ async function buildDeb(directory: string, bundle: string): Promise<string> {
       writeFileSync(join(tree, path), content, { mode });
     }
     mkdirSync(join(tree, "usr/bin"), { recursive: true });
-    symlinkSync("../lib/tsweave/tsweave.mjs", join(tree, PROGRAM));
+    symlinkSync("../lib/tsweave/tsweave.js", join(tree, PROGRAM));
     execFileSync("chmod", ["-R", "u=rwX,go=rX", tree]);
     const deb = join(directory, `tsweave_${version}_all.deb`);
     execFileSync("dpkg-deb", ["--root-owner-group", "--build", tree, deb], { stdio: "ignore" });
@@ -58,7 +59,11 @@ async function packedFiles(bundle: string, version: string): Promise<PackedFile[
     { path: "DEBIAN/postinst", content: POSTINST, mode: 0o755 },
     { path: "DEBIAN/prerm", content: PRERM, mode: 0o755 },
     { path: "DEBIAN/postrm", content: POSTRM, mode: 0o755 },
-    { path: "usr/lib/tsweave/tsweave.mjs", content: readFileSync(bundle), mode: 0o755 },
+    ...programFiles(bundle).map(({ name, path, mode }) => ({
+      path: `usr/lib/tsweave/${name}`,
+      content: readFileSync(path),
+      mode,
+    })),
     { path: "lib/systemd/system/tsweave.service", content: serviceUnit(PROGRAM) },
     { path: "usr/share/man/man1/tsweave.1.gz", content: gzipSync(manPage(commands)) },
     { path: "usr/share/bash-completion/completions/tsweave", content: script("bash") },

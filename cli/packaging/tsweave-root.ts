@@ -6,6 +6,7 @@ import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { DEPENDS } from "./deb-control.ts";
 import { buildDebianRoot, debianLacks } from "./debian-root.ts";
+import { programFiles } from "./program-files.ts";
 
 const PLACES = [
   ...["run/docker/plugins", "run/docker/netns", "run/netns", "run/tsweave", "run/propagated"],
@@ -28,9 +29,11 @@ export function buildTsweaveRoot(root: string, bundle: string): void {
   const leftOut = /^\/usr\/lib\/node_modules\//;
   buildDebianRoot(root, { packages: PACKAGES, without: UNUSED, leftOut });
   mkdirSync(join(root, "usr/lib/tsweave"), { recursive: true });
-  copyFileSync(bundle, join(root, "usr/lib/tsweave/tsweave.mjs"));
-  chmodSync(join(root, "usr/lib/tsweave/tsweave.mjs"), 0o755);
-  symlinkSync("../lib/tsweave/tsweave.mjs", join(root, "usr/bin/tsweave"));
+  for (const { name, path, mode } of programFiles(bundle)) {
+    copyFileSync(path, join(root, "usr/lib/tsweave", name));
+    chmodSync(join(root, "usr/lib/tsweave", name), mode);
+  }
+  symlinkSync("../lib/tsweave/tsweave.js", join(root, "usr/bin/tsweave"));
   for (const dir of PLACES) {
     mkdirSync(join(root, dir), { recursive: true });
   }

@@ -13,6 +13,7 @@ import { buildDebianRoot, debianLacks } from "../../cli/packaging/debian-root.ts
 import { Lab } from "../lab/lab.ts";
 import { Machine } from "../lab/machine.ts";
 import { labPaths } from "../lab/record.ts";
+import { copyProgram } from "../lib/bundle.ts";
 import { addressOf, assertNoLoss, pinger, start } from "../lib/machine-containers.ts";
 import { BUNDLE, eventually } from "../lib/mesh-hosts.ts";
 import { ROOT } from "../lib/sources.ts";
@@ -51,17 +52,20 @@ describe("an installation", { skip, timeout: 300_000 }, () => {
 
   before(async () => {
     work = mkdtempSync(join(tmpdir(), "tsweave-install-"));
-    first = build(join(work, "1"), readFileSync(BUNDLE, "utf8"));
+    first = build(join(work, "1"));
+    const { version } = first;
     // The next version, which keeps its state in another format.
-    const text = readFileSync(BUNDLE, "utf8")
-      .replace(new RegExp(`\\bVERSION ?= ?"${first.version}"`), `VERSION = "${first.version}.1"`)
-      .replace(
-        /\bSUPPORTED ?= ?\{ ?format: ?1, ?steps: ?\[\] ?\}/,
-        "SUPPORTED = { format: 2, steps: [{ from: 1, run: async () => {} }] }",
-      );
-    second = build(join(work, "2"), text);
-    assert.equal(second.version, `${first.version}.1`);
-    assert.match(text, /SUPPORTED = \{ format: 2/);
+    second = build(join(work, "2"), (text) => {
+      const next = text
+        .replace(new RegExp(`\\bVERSION ?= ?"${version}"`), `VERSION = "${version}.1"`)
+        .replace(
+          /\bSUPPORTED ?= ?\{ ?format: ?1, ?steps: ?\[\] ?\}/,
+          "SUPPORTED = { format: 2, steps: [{ from: 1, run: async () => {} }] }",
+        );
+      assert.match(next, /SUPPORTED = \{ format: 2/);
+      return next;
+    });
+    assert.equal(second.version, `${version}.1`);
     lab = await Lab.up({ name: `inst-${process.pid.toString(36)}`, hosts: [], engines: false });
     const root = join(labPaths(lab.name).dir, "root");
     const depends = execFileSync("dpkg-deb", ["-f", first.deb, "Depends"], { encoding: "utf8" });
@@ -237,15 +241,14 @@ describe("an installation", { skip, timeout: 300_000 }, () => {
   });
 });
 
-/** Both packages of a bundle's text. */
-function build(dir: string, bundle: string): Build {
+/** Both packages of the program, or of a changed one. */
+function build(dir: string, change?: (text: string) => string): Build {
   const dist = join(dir, "package/dist");
-  mkdirSync(dist, { recursive: true });
-  writeFileSync(join(dist, "tsweave.js"), bundle, { mode: 0o755 });
+  const program = copyProgram(BUNDLE, dist, change);
   for (const name of ["tsweave.1", "third-party.txt"]) {
     cpSync(join(dirname(BUNDLE), name), join(dist, name));
   }
-  const script = ["--import", "tsx", "cli/packaging/build-deb.ts", dir, join(dist, "tsweave.js")];
+  const script = ["--import", "tsx", "cli/packaging/build-deb.ts", dir, program];
   const run = (argv: string[], cwd: string) =>
     execFileSync(argv[0] ?? "", argv.slice(1), { cwd, encoding: "utf8" }).trim();
   const deb = run([process.execPath, ...script], ROOT);

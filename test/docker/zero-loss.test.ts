@@ -5,11 +5,12 @@
  * through it five times, OLDER_BUNDLE names the bundle of an older version to upgrade from.
  */
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { VERSION } from "../../cli/version.ts";
+import { copyProgram } from "../lib/bundle.ts";
 import { echo, Flow, type FlowReport, flowText } from "../lib/flows.ts";
 import { LONG, UNLESS_LONG } from "../lib/long-run.ts";
 import { BUNDLE, MeshHosts } from "../lib/mesh-hosts.ts";
@@ -24,7 +25,7 @@ const STREAM_GAP_MS = 1000;
 const DOWN_MS = 15_000;
 
 const builds = mkdtempSync(join(tmpdir(), "tsweave-builds-"));
-const OTHER = join(builds, "other.js");
+const OTHER = process.env.OLDER_BUNDLE ?? join(builds, "tsweave.js");
 let mesh: MeshHosts;
 
 interface Row {
@@ -171,13 +172,10 @@ function unbroken({ pings, stream, names }: FlowReport, nameGapMs: number): void
 
 /** Another build: an older one where it is named, else this one with another version. */
 function otherBuild(): void {
-  const older = process.env.OLDER_BUNDLE;
-  if (older !== undefined) {
-    copyFileSync(older, OTHER);
-    return;
-  }
-  const text = readFileSync(BUNDLE, "utf8");
-  const other = text.replace(new RegExp(`\\bVERSION ?= ?"${VERSION}"`), 'VERSION = "0.0.9"');
-  assert.notEqual(other, text, "the bundle tells its version otherwise than was thought");
-  writeFileSync(OTHER, other);
+  if (process.env.OLDER_BUNDLE !== undefined) return;
+  copyProgram(BUNDLE, builds, (text) => {
+    const other = text.replace(new RegExp(`\\bVERSION ?= ?"${VERSION}"`), 'VERSION = "0.0.9"');
+    assert.notEqual(other, text, "the bundle tells its version otherwise than was thought");
+    return other;
+  });
 }

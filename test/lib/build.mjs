@@ -1,8 +1,11 @@
-// Bundles the daemon and command line into one executable file, dist/tsweave.js, and writes its
-// manual page, dist/tsweave.1, and the licences of what is bundled, dist/third-party.txt.
+// Builds the program into dist: the executable tsweave.js, the bundle of daemon and command line
+// that it runs (main-DIGEST.js) and the compiled form of that (main-DIGEST.cache), the manual page,
+// tsweave.1, and the licences of what is bundled, third-party.txt.
 // Usage: build.mjs [DIRECTORY instead of dist]
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { tsImport } from "tsx/esm/api";
 
@@ -19,33 +22,50 @@ const page = {
     })),
 };
 
-const { metafile } = await build({
-  metafile: true,
-  entryPoints: ["cli/main.ts"],
-  outfile: `${out}/tsweave.js`,
+const forNode = {
   bundle: true,
   platform: "node",
   target: "node20",
-  format: "esm",
-  // Half the size, and free of the letters that make a JavaScript engine keep two bytes for each
-  // character of the source; names stay as they are, for stack traces.
+  format: "cjs",
+  // Half the size; names stay as they are, for stack traces.
   minifyWhitespace: true,
   minifySyntax: true,
+  write: false,
+  logLevel: "warning",
+};
+
+// One expression: a function of the `require` and the `module` that it is to use. Nothing but ASCII, or the engine
+// would keep two bytes for each character.
+const { metafile, outputFiles } = await build({
+  ...forNode,
+  metafile: true,
+  entryPoints: ["cli/main.ts"],
   plugins: [page],
   alias: { farmhash: "./mesh/io/no-farmhash.ts" },
-  banner: {
-    js: [
-      "#!/usr/bin/env node",
-      'import { createRequire as tsweaveRequire } from "node:module";',
-      "const require = tsweaveRequire(import.meta.url);",
-    ].join("\n"),
-  },
-  logLevel: "warning",
+  supported: { "dynamic-import": false },
+  banner: { js: "(function (require, module) {" },
+  footer: { js: "})" },
 });
+const text = outputFiles[0].text;
+const main = `main-${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
+const { outputFiles: entry } = await build({
+  ...forNode,
+  entryPoints: ["cli/entry.ts"],
+  define: { MAIN: JSON.stringify(main) },
+  banner: { js: "#!/usr/bin/env node" },
+});
+
+mkdirSync(out, { recursive: true });
+for (const name of readdirSync(out)) if (/^main-/.test(name)) rmSync(`${out}/${name}`);
+writeFileSync(`${out}/${main}.js`, text);
+// Beside a package.json that says "module", as in this repository, .js would be taken for such.
+writeFileSync(`${out}/package.json`, '{ "type": "commonjs" }\n');
+writeFileSync(`${out}/tsweave.js`, entry[0].text);
 chmodSync(`${out}/tsweave.js`, 0o755);
+const maker = fileURLToPath(new URL("code-cache.cjs", import.meta.url));
 writeFileSync(
   `${out}/tsweave.1`,
-  execFileSync(process.execPath, [`${out}/tsweave.js`, "help", "--man"]),
+  execFileSync(process.execPath, [maker, `${out}/${main}`, "help", "--man"]),
 );
 
 // Every package in the bundle with its licence, as those ask for.
