@@ -6,7 +6,7 @@ import { Cleanup } from "./lib/cleanup.ts";
 import { machineLine } from "./lib/machine.ts";
 import type { BenchOptions } from "./lib/options.ts";
 import { faultLines, renderSection, type Section } from "./lib/report.ts";
-import { writeDrawings, writePart } from "./lib/results-file.ts";
+import { ratioDrawings, writeDrawings, writePart } from "./lib/results-file.ts";
 
 type Bench = (options: BenchOptions) => Promise<Section>;
 
@@ -69,7 +69,7 @@ async function runBench(name: string, { write, ...options }: Arguments): Promise
     process.stdout.write(`${text}\n`);
     if (write) {
       writePart(name, text);
-      writeDrawings(section.drawings ?? []);
+      writeDrawings([...(section.drawings ?? []), ...ratioDrawings()]);
     }
     say(`${faultLines(section).length} figures worse or missed`);
   } finally {
