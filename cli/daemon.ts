@@ -134,6 +134,7 @@ async function start(base: Base, stop: () => void, report: Report): Promise<void
   const facts = new ControlFacts(
     {
       ...parts,
+      plan: ports.plan,
       underlay: parts.underlay.underlay,
       underlayProblems: parts.underlay.problems,
       clock,
@@ -290,7 +291,8 @@ async function makeNetwork(
 ): Promise<void> {
   if (side === undefined) return;
   report({ progress: `making network ${base.config.network} on Docker` });
-  if (base.config.foreground || base.isDockerSilent) ensureNetworkEventually(side, base);
+  const isLater = base.config.foreground || base.dockerSilence !== undefined;
+  if (isLater) ensureNetworkEventually(side, base);
   else await side.ensureNetwork();
 }
 
@@ -322,7 +324,12 @@ function summary(base: Base, mesh: OpenMesh, facts: ControlFacts): LaunchSummary
     peersNamed: peers.length,
     peersReached: peers.filter((peer) => isReached(formatHostPort(peer))).length,
     peersAlive: seen.alive - 1,
-    docker: { enabled: docker.enabled, version: docker.version },
+    docker: {
+      enabled: docker.enabled,
+      socket: config.dockerSocket,
+      version: docker.version,
+      silence: base.dockerSilence ?? null,
+    },
     problems: health.problems,
   };
 }

@@ -2,6 +2,11 @@
 import type { HealthProblem } from "./control/api.ts";
 import type { ErrorBody } from "./control/error-body.ts";
 
+/** A Docker that took the question and gave no answer for so long. */
+export interface DockerSilence {
+  readonly waitedMs: number;
+}
+
 /** What `launch` did. */
 export interface LaunchSummary {
   readonly version: string;
@@ -18,7 +23,13 @@ export interface LaunchSummary {
   readonly peersNamed: number;
   readonly peersReached: number;
   readonly peersAlive: number;
-  readonly docker: { readonly enabled: boolean; readonly version: string | null };
+  readonly docker: {
+    readonly enabled: boolean;
+    readonly socket: string;
+    readonly version: string | null;
+    /** Null when it answered, or was not asked. */
+    readonly silence: DockerSilence | null;
+  };
   /** What is not as it should be although the peer serves. */
   readonly problems: readonly HealthProblem[];
 }

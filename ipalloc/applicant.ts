@@ -25,7 +25,6 @@ import type { Registrar } from "./registrar.ts";
 import { Retry } from "./retry.ts";
 import { electorsOf, type RosterEntry } from "./roster.ts";
 import { decodeRoster, readPeer } from "./roster-codec.ts";
-import { unboundSeed } from "./seeds.ts";
 
 /** Members asked in one round: a round must end within seconds. */
 const ASKED_PER_ROUND = 5;
@@ -60,6 +59,8 @@ export class Applicant {
   readonly #parts: ApplicantParts;
   readonly #admission: Retry;
   readonly #homing: Retry;
+  /** The store that was found to be another peer's. */
+  #refused: string | undefined;
   /** Where the next round of asking for held addresses begins. */
   #heldFrom = 0;
 
@@ -88,24 +89,22 @@ export class Applicant {
     }
   }
 
-  /**
-   * A journal whose store the roster calls another peer's was copied from that peer's disk, which
-   * may be in use: this one owns nothing of it.
-   */
+  /** A store that the roster calls another peer's is given up: see State.copiedFrom. */
   #refuseCopy(): void {
     const { state } = this.#ledger;
-    const owner = state.roster?.members.find(({ store }) => store === state.store)?.peer;
-    if (owner === undefined || owner === this.#parts.self || state.retired) return;
-    if (state.founding !== undefined && unboundSeed(state.founding, owner) !== undefined) return;
     const { store } = state;
+    const owner = state.copiedFrom(state.roster);
+    if (owner === undefined || this.#refused === store) return;
+    this.#refused = store;
     this.#ledger
       .exclusive(async (commit) => {
         const { roster, retired } = state;
-        if (roster === undefined || retired || state.store !== store) return;
-        await commit({ kind: "roster", roster, retired: true });
+        if (roster === undefined || state.store !== store) return;
+        if (!retired) await commit({ kind: "roster", roster, retired: true });
         this.#ledger.lost(copied(store, owner));
       })
       .catch((error: unknown) => {
+        this.#refused = undefined;
         this.#ports.log.error({ err: messageOf(error), store }, "a copied journal is still in use");
       });
   }

@@ -67,6 +67,7 @@ export class IpAlloc implements Departures {
     const ledger = await Ledger.open(this.#ports, () => this.#newStore());
     refuseConflict(init, ledger.state, name);
     if (addressesInUse !== undefined) ledger.state.running = addressesInUse;
+    ledger.state.self = this.#options.self;
     log.info({ store: ledger.state.store, pools: ledger.state.pools.size }, "addresses read back");
     this.#begin(ledger);
   }

@@ -183,6 +183,7 @@ export class Ledger {
       this.#closed = true;
       const state = new State(place.store);
       state.running = this.state.running;
+      state.self = this.state.self;
       for (const record of records) state.apply(record, now);
       const next = new Ledger(this.#ports, state, records.length);
       for (const loss of this.losses) next.lost(loss);

@@ -22,7 +22,7 @@ import {
 } from "./roster.ts";
 import type { Wish } from "./roster-codec.ts";
 import { isRosterRecord, type RosterRecord, type RosterVote } from "./roster-records.ts";
-import { type Binding, boundRoster, supersedes } from "./seeds.ts";
+import { type Binding, boundRoster, supersedes, unboundSeed } from "./seeds.ts";
 import { overrides, SURRENDERS_MAX, type Surrender } from "./surrender.ts";
 
 /** A store's place in a mesh that has admitted it. */
@@ -61,6 +61,8 @@ export class State {
   candidate: { readonly meshId: string; readonly store: StoreId } | undefined;
   /** What runs where by the endpoint rows; not durable, it only keeps addresses back. */
   running: AddressesInUse = () => NOTHING_RUNS;
+  /** Who has this store, by its own account; not durable: it is the journal that is copied. */
+  self: PeerId | undefined;
   /** By CIDR. BOUNDED: networksMax, see roomFor. */
   readonly pools = new Map<string, Pool>();
 
@@ -93,6 +95,17 @@ export class State {
     return this.roster !== undefined && isMember(this.roster, store);
   }
 
+  /**
+   * The peer that a roster says has this store, where it is another: this journal was copied from
+   * that peer's disk, which may be in use, or that peer's from this one.
+   */
+  copiedFrom(roster: Roster | undefined): PeerId | undefined {
+    const owner = roster?.members.find(({ store }) => store === this.#store)?.peer;
+    if (owner === undefined || this.self === undefined || owner === this.self) return undefined;
+    const isUnbound = this.founding !== undefined && unboundSeed(this.founding, owner);
+    return isUnbound ? undefined : owner;
+  }
+
   /** What to write when `roster` was heard of; undefined when it is not newer. */
   adoption(roster: Roster): RosterRecord | undefined {
     const known = this.roster;
@@ -100,7 +113,10 @@ export class State {
     const cut = known !== undefined && !(descends(roster, known) && isMember(roster, this.#store));
     // It may have been admitted and removed again without ever hearing of it.
     const told = roster.former.some(({ store }) => store === this.#store);
-    return { kind: "roster", roster, retired: this.retired || (this.isMember && cut) || told };
+    // In the same record: a grant must not come in between.
+    const isCopy = this.copiedFrom(roster) !== undefined;
+    const retired = this.retired || (this.isMember && cut) || told || isCopy;
+    return { kind: "roster", roster, retired };
   }
 
   pool(cidr: string): Pool | undefined {

@@ -154,7 +154,7 @@ export const TIMES = {
   /** The rows of a peer that is not here and silent are dropped after this; they return with it. */
   forgetAfterMs: 24 * 3600 * 1000,
   /** How often it is looked at who is absent, and whose address another has. */
-  forgetCheckMs: 20_000,
+  forgetCheckMs: 5_000,
   /** Full observe and diff of the kernel, hints or not. */
   reconcileIntervalMs: 30_000,
   /** A released address rests before it is given out again. */

@@ -99,7 +99,7 @@ export class MeshNode {
       absent: () => this.tables.absent(),
       addressOf: (peer) => this.member(peer)?.advertise ?? this.formerAddress(peer),
       isTaken: (address) => this.tables.isTaken(address),
-      forget: (peer) => this.tables.forget(peer),
+      forget: (peer, forAll) => this.tables.forget(peer, forAll),
     });
   }
 

@@ -27,6 +27,7 @@ export const network: Command = {
     RUN_DIR_OPTION,
   ],
   notes: [
+    "'ls' shows every network of the mesh: HERE says whether this host has it, and why it has not.",
     "A network that is made on any host appears on the engine of every host, with one VNI, and one",
     "that is removed goes from all. 'docker network create -d tsweave --ipam-driver tsweave",
     "--subnet CIDR NAME' and 'docker network rm NAME' do the same, but Docker cannot be made to",

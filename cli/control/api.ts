@@ -185,6 +185,9 @@ export interface NetworkRow {
   readonly endpoints: number;
   /** Those of them on this host. */
   readonly local: number;
+  /** Whether this host has it, and why it has not. */
+  readonly here: boolean;
+  readonly why: string | null;
   /** Names of the peers whose engine has it. */
   readonly present: readonly string[];
   /** What is not as it should be; two networks of one name, made in a cut, are listed both. */

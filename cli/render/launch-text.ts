@@ -1,6 +1,7 @@
 /** What `launch` did, as a person reads it, with the next command to type. */
+import type { HealthProblem } from "../control/api.ts";
 import type { LaunchSummary } from "../launch-report.ts";
-import { count } from "./human.ts";
+import { count, duration } from "./human.ts";
 import { plain, type Style } from "./style.ts";
 
 /** Several lines, each ended by a newline. */
@@ -11,7 +12,8 @@ export function launchText(
 ): string {
   const { peer, network, docker, problems } = summary;
   const name = style("strong", peer.name);
-  const missing = network.onEngine || !docker.enabled ? "" : ", not on an engine yet";
+  const missing = network.onEngine || !docker.enabled ? "" : ", made as soon as Docker answers";
+  const notes = problems.filter((problem) => !isSaid(summary, problem));
   const lines = [
     `tsweave ${summary.version}: peer ${name} (${peer.id.slice(0, 8)}) serves`,
     `  address  ${summary.advertise}`,
@@ -19,7 +21,7 @@ export function launchText(
     `  docker   ${dockerText(docker)}`,
     `  peers    ${peersText(summary)}`,
     ...(where.logFile === undefined ? [] : [`  log      ${where.logFile}`]),
-    ...problems.map(({ text, next }) => style("doubtful", `  note     ${text}${advice(next)}`)),
+    ...notes.map(({ text, next }) => style("doubtful", `  note     ${text}${advice(next)}`)),
     `next: ${nextCommand(summary)}`,
   ];
   return `${lines.join("\n")}\n`;
@@ -27,7 +29,15 @@ export function launchText(
 
 function dockerText(docker: LaunchSummary["docker"]): string {
   if (!docker.enabled) return "off (--no-docker)";
-  return docker.version === null ? "not reachable yet" : `engine ${docker.version}`;
+  if (docker.version !== null) return `engine ${docker.version}`;
+  if (docker.silence === null) return "not reachable yet";
+  const waited = duration(Math.round(docker.silence.waitedMs / 1000));
+  return `no answer on ${docker.socket} within ${waited} -> systemctl status docker`;
+}
+
+/** What the line about Docker says already is no note. */
+function isSaid({ docker }: LaunchSummary, { code }: HealthProblem): boolean {
+  return code === "DOCKER_UNREACHABLE" && docker.version === null && docker.silence !== null;
 }
 
 function peersText({ peersNamed, peersReached, peersAlive }: LaunchSummary): string {

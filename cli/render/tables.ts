@@ -1,5 +1,13 @@
 /** The tables below `status` as people read them: one pure function for each JSON reply. */
-import type { ConnectionRow, KeysReply, LogReply, PeerRow, Read, Replies } from "../control/api.ts";
+import type {
+  ConnectionRow,
+  KeysReply,
+  LogReply,
+  NetworkRow,
+  PeerRow,
+  Read,
+  Replies,
+} from "../control/api.ts";
 import { bytes, count, duration, milliseconds, percent } from "./human.ts";
 import { plain, type Style, type Tone } from "./style.ts";
 import { type Cell, table } from "./table.ts";
@@ -65,7 +73,7 @@ const RENDERERS: {
     table(
       [
         ...["NETWORK", "SUBNET", "VNI", "MTU", "MTU IS", "INTERNAL", "ENDPOINTS"],
-        ...["PRESENT ON", "CONFLICTS"],
+        ...["HERE", "PRESENT ON", "CONFLICTS"],
       ],
       networks.map((network) => [
         network.name,
@@ -75,8 +83,9 @@ const RENDERERS: {
         network.mtuReason,
         network.internal ? "yes" : "no",
         String(network.endpoints),
+        hereCell(network),
         network.present.join(","),
-        { text: network.conflicts.join("; "), tone: "bad" },
+        { text: network.conflicts.filter((one) => one !== network.why).join("; "), tone: "bad" },
       ]),
       style,
     ),
@@ -120,6 +129,11 @@ const RENDERERS: {
       style,
     )}`,
 };
+
+function hereCell({ here, why }: NetworkRow): string | Cell {
+  if (here) return "yes";
+  return { text: why === null ? "no" : `no: ${why}`, tone: "doubtful" };
+}
 
 /** One reply as a table. */
 export function renderRead<Name extends Read>(

@@ -77,7 +77,8 @@ export const connectionRow = record({
 
 const networkRow = record({
   ...{ name: text, vni: integer, subnet: text, mtu: integer, mtuReason: text, internal: flag },
-  ...{ endpoints: integer, local: integer, present: list(text), conflicts: list(text) },
+  ...{ endpoints: integer, local: integer, here: flag, why: orNull(text) },
+  ...{ present: list(text), conflicts: list(text) },
 });
 
 const endpointRow = record({

@@ -12,6 +12,7 @@ import { cryptoRandom } from "../../mesh/io/random.ts";
 import { checkHost, createEngine, readUnderlay, subnetOverlaps } from "../../overlay/index.ts";
 import { chooseAdvertise, isOwnAddress, resolvePeers } from "../advertise.ts";
 import type { LaunchConfig } from "../config.ts";
+import type { DockerSilence } from "../launch-report.ts";
 import type { Stops } from "./stops.ts";
 
 /** What every part of the daemon may use. */
@@ -29,7 +30,7 @@ export interface Base {
   /** Peers named at launch, literal addresses, without this host. */
   readonly peers: readonly HostPort[];
   /** Docker is there and did not answer when asked: what it has to make is made later. */
-  readonly isDockerSilent: boolean;
+  readonly dockerSilence: DockerSilence | undefined;
   readonly underlayMtuBytes: number;
 }
 
@@ -43,7 +44,7 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
   if (problem !== undefined) throw problem;
   const asks = config.docker && !config.foreground;
   const engine = createEngine(config.dockerSocket, clock, log);
-  const isDockerSilent = asks && !(await answers(engine));
+  const dockerSilence = asks ? await silenceOf(engine, clock) : undefined;
   const named = await resolvePeers(config.peers);
   const hosts = config.advertise ?? (await chooseAdvertise(named, config.bind));
   const [host = ""] = hosts;
@@ -62,7 +63,7 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
     hosts,
     bind: { host: bindFor(hosts, config), port: config.port },
     peers,
-    isDockerSilent,
+    dockerSilence,
     underlayMtuBytes: mtuBytes,
   };
 }
@@ -71,15 +72,19 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
  * A person who has no Docker hears of it at once. One that is there and silent is no reason to
  * wait: an engine that starts asks its plugins for each container before it answers anybody.
  */
-async function answers(engine: ReturnType<typeof createEngine>): Promise<boolean> {
+async function silenceOf(
+  engine: ReturnType<typeof createEngine>,
+  clock: Clock,
+): Promise<DockerSilence | undefined> {
+  const askedMs = clock.nowMs();
   try {
     await engine.version();
-    return true;
+    return undefined;
   } catch (error) {
     const cause = error instanceof TsweaveError ? error.cause : undefined;
     const isSilent = cause instanceof Error && !("code" in cause);
     if (!isSilent) throw error;
-    return false;
+    return { waitedMs: Math.round(clock.nowMs() - askedMs) };
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type DirectPaths,
   type ExposeWish,
   type GroupWatch,
+  type NetworkPlan,
   netnsName,
   type Reconciler,
 } from "../../overlay/index.ts";
@@ -64,13 +65,8 @@ import { groupProblems, groupRows } from "./groups.ts";
 import { askPeers, changeLevel, hostFacts, logReply } from "./host-facts.ts";
 import type { OpenMesh } from "./mesh.ts";
 import { askProbes } from "./mesh-probe.ts";
-import {
-  createNetwork,
-  type NetworksOptions,
-  networkProblems,
-  networkRows,
-  removeNetwork,
-} from "./networks.ts";
+import { networkRows } from "./network-rows.ts";
+import { createNetwork, type NetworksOptions, networkProblems, removeNetwork } from "./networks.ts";
 import { askPeer } from "./peer-facts.ts";
 import { peerPaths } from "./peer-paths.ts";
 import { problemsOf } from "./problems.ts";
@@ -84,6 +80,7 @@ export interface FactsPorts {
   readonly mesh: OpenMesh;
   readonly rows: SharedRows;
   readonly charters: CharterBook;
+  readonly plan: NetworkPlan;
   readonly alloc: IpAlloc;
   readonly reconciler: Reconciler;
   readonly groups: GroupWatch;

@@ -1,5 +1,5 @@
 /**
- * The networks of the mesh for people: which there are and where, making one and removing one.
+ * The networks of the mesh for people: making one, removing one, and what is wrong with them.
  *
  * Law: a network that anybody uses is not removed by command, wherever its containers run. A
  * command ends when this host has done it, and names the hosts that have not yet.
@@ -20,14 +20,13 @@ import {
   wantedOf,
 } from "../../overlay/index.ts";
 import type { LaunchConfig } from "../config.ts";
-import type { HealthProblem, NetworkRow } from "../control/api.ts";
+import type { HealthProblem } from "../control/api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "../control/network-api.ts";
 import type { DockerSide, NetworkUsers } from "./docker.ts";
 import { replacedPeers } from "./heirs.ts";
 import type { OpenMesh } from "./mesh.ts";
+import { peerNaming } from "./network-rows.ts";
 import type { SharedRows } from "./shared-rows.ts";
-import type { Underlay } from "./underlay.ts";
-import { mtuReason } from "./underlay-problems.ts";
 
 export interface NetworksPorts {
   readonly mesh: Pick<OpenMesh, "node" | "self">;
@@ -35,7 +34,6 @@ export interface NetworksPorts {
   readonly charters: CharterBook;
   readonly docker: Pick<DockerSide, "engine" | "maker"> | undefined;
   readonly clock: Clock;
-  readonly underlay: Pick<Underlay, "least">;
 }
 
 export type NetworksOptions = Pick<LaunchConfig, "network" | "ipallocRange"> & {
@@ -46,36 +44,6 @@ export type NetworksOptions = Pick<LaunchConfig, "network" | "ipallocRange"> & {
 /** How long a command waits for the other hosts. */
 const OTHERS_MS = 3000;
 const LOOK_MS = 50;
-
-/** Every network that some engine of the mesh has, by name and subnet. */
-export function networkRows(
-  ports: NetworksPorts,
-  { network: defaultName }: Pick<NetworksOptions, "network">,
-): NetworkRow[] {
-  const { rows, charters, docker } = ports;
-  const notes = docker?.maker.notes() ?? [];
-  const nameOf = naming(ports);
-  const members = ports.mesh.node.membership.members();
-  const least = ports.underlay.least();
-  return rows.networkList().map(({ name, row, origins }) => {
-    const { vni, subnet, mtuBytes: mtu, internal } = row;
-    const present = origins.filter((origin) => rows.heirs.entriesCount(origin));
-    const own = notes.filter((note) => note.network === name && note.subnet === subnet);
-    const conflicts = name === defaultName ? [] : conflictsOf(charters, name, subnet);
-    return {
-      name,
-      vni,
-      subnet,
-      mtu,
-      mtuReason: mtuReason(mtu, least, members),
-      internal,
-      endpoints: rows.countOn(name, subnet),
-      local: rows.countOn(name, subnet, ports.mesh.self),
-      present: present.map(nameOf).sort(),
-      conflicts: [...conflicts, ...own.map(({ text }) => text)],
-    };
-  });
-}
 
 /** What a person should know of the networks; this host's own differences first. */
 export function networkProblems(ports: NetworksPorts): HealthProblem[] {
@@ -96,7 +64,7 @@ function elsewhere(
   const isLoser = wanted !== undefined && losersOf(charter).includes(row.subnet);
   const here = origins.filter((origin) => ports.rows.heirs.entriesCount(origin));
   if (!isLoser || told.has(name) || here.length === 0) return [];
-  const hosts = here.map(naming(ports)).sort();
+  const hosts = here.map(peerNaming(ports.mesh)).sort();
   return [
     {
       code: "NETWORK_CONFLICT",
@@ -104,14 +72,6 @@ function elsewhere(
       next: `on ${hosts[0]}: end its containers, then docker network rm ${name}`,
     },
   ];
-}
-
-function conflictsOf(charters: CharterBook, name: string, subnet: string): string[] {
-  const charter = charters.charter(name);
-  const wanted = wantedOf(charter)?.subnet;
-  if (wanted === subnet) return losersOf(charter).map((other) => `also made with ${other}`);
-  if (losersOf(charter).includes(subnet)) return [`the mesh's has ${wanted}`];
-  return charter.gone.includes(subnet) ? ["removed from the mesh"] : [];
 }
 
 /**
@@ -182,7 +142,7 @@ function usersOn(
   counts: (origin: PeerId) => boolean,
 ): string[] {
   const { rows, mesh } = ports;
-  const nameOf = naming(ports);
+  const nameOf = peerNaming(ports.mesh);
   const former = new Set([...replacedPeers(mesh.node.membership.members()).keys()].map(idOf));
   return rows
     .endpointsOn(name, subnet)
@@ -287,9 +247,4 @@ function runsDocker({ mesh, rows, docker }: NetworksPorts, peer: PeerId): boolea
 
 function rowOf({ rows }: Pick<NetworksPorts, "rows">, origin: PeerId, name: string) {
   return rows.networks.get(origin, name);
-}
-
-function naming({ mesh }: Pick<NetworksPorts, "mesh">): (origin: PeerId) => string {
-  const names = new Map(mesh.node.membership.members().map(({ id, name }) => [id, name]));
-  return (origin) => names.get(origin) ?? origin.slice(0, 8);
 }

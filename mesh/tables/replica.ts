@@ -182,13 +182,14 @@ export class Replica {
 
   /**
    * Drops the rows of a peer that does not return and keeps how far its log went. Its rows come
-   * back only with the peer: by a later change of its own, or after `revive`.
+   * back only with the peer: by a later change of its own, or after `revive`. `forAll`: the entry
+   * goes one further than the log did, so that whoever is compared with drops them, too.
    */
-  forget(origin: PeerId): RowChange[] {
+  forget(origin: PeerId, forAll: boolean): RowChange[] {
     const held = this.#logs.get(origin);
     if (held === undefined || held === this.#own || held.hollow) return [];
-    const { incarnation, seq } = held;
-    const hollow = hollowDelta({ origin, incarnation, seq });
+    const { incarnation } = held;
+    const hollow = hollowDelta({ origin, incarnation, seq: held.seq + (forAll ? 1 : 0) });
     this.forgets += 1;
     return [...this.#replace(held, hollow).changes];
   }
@@ -276,6 +277,8 @@ export class Replica {
 
   #isLaterSelf(delta: Delta): boolean {
     const own = this.#own;
+    // Nobody spoke in this peer's name: it was taken for gone.
+    if (delta.hollow) return false;
     if (delta.incarnation !== own.incarnation) return delta.incarnation > own.incarnation;
     return delta.to > own.seq;
   }

@@ -161,20 +161,20 @@ export class Replicator implements Tables {
 
   /**
    * Drops the rows of a peer that does not return; false when it is here. They come back with the
-   * peer itself and in no other way.
+   * peer itself and in no other way. `forAll`: all others for whom it is not here drop them, too.
    */
-  forget(peer: PeerId): boolean {
+  forget(peer: PeerId, forAll: boolean): boolean {
     if (peer === this.#replica.self || this.#isHere(peer)) return false;
-    this.#changed(this.#replica.forget(peer));
+    this.#changed(this.#replica.forget(peer, forAll));
     this.onChange();
     return true;
   }
 
-  /** Whether another peer that is here has an address. */
+  /** Whether a peer that is here, this one or another, has an address. */
   isTaken({ host, port }: HostPort): boolean {
-    return this.#peers
-      .live()
-      .some(({ advertise }) => advertise.host === host && advertise.port === port);
+    const has = ({ advertise }: Member) => advertise.host === host && advertise.port === port;
+    const self = this.#peers.get(this.#replica.self);
+    return (self !== undefined && has(self)) || this.#peers.live().some(has);
   }
 
   /** Peers whose rows are held and that are not here. */

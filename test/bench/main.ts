@@ -19,6 +19,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   ipalloc: async () => (await import("./ipalloc/bench.ts")).benchIpalloc,
   sim: async () => (await import("./sim/bench.ts")).benchSim,
   scale: async () => (await import("./scale/bench.ts")).benchScale,
+  commands: async () => (await import("./commands/bench.ts")).benchCommands,
   soak: async () => (await import("./soak/bench.ts")).benchSoak,
 };
 

@@ -22,7 +22,12 @@ import { ROOT } from "../lib/sources.ts";
 const PACKAGES = ["systemd", "systemd-sysv", "dbus", "docker.io", "nodejs"];
 const NPM = "/usr/lib/node_modules/npm";
 const ANY_END = { allowFailure: true } as const;
-const PLACES = ["/etc", "/usr", "/opt", "/srv", "/var/lib/tsweave", "/root", "/lib/systemd"];
+/** Not compared: no disk, ours to install from, what dpkg, npm and Docker keep of themselves. */
+const OTHERS = [
+  ...["proc", "sys", "dev", "run", "tmp", "root", "var/tmp", "var/log", "var/cache"],
+  ...["dpkg", "apt", "docker", "containerd"].map((name) => `var/lib/${name}`),
+  ...["etc/resolv.conf", "etc/mtab"],
+].map((path) => `/${path}`);
 
 interface Build {
   readonly version: string;
@@ -40,8 +45,8 @@ describe("an installation", { skip, timeout: 300_000 }, () => {
   let npmHost: Machine;
   let first: Build;
   let second: Build;
-  /** Every path before and after, by machine. */
-  const clean = new Map<Machine, Set<string>>();
+  /** Every path before, with what is there, by machine. */
+  const clean = new Map<Machine, Map<string, string>>();
   /** What the README's steps took up to the first container, by machine. */
   const spentMs = new Map<Machine, number>();
   async function step(machine: Machine, work: () => Promise<unknown>): Promise<void> {
@@ -222,7 +227,7 @@ describe("an installation", { skip, timeout: 300_000 }, () => {
     await debHost.ok("docker", "network", "rm", "tsweave");
     await debHost.ok("dpkg", "-r", "tsweave");
     await assertNothingRuns(debHost);
-    const left = new Set([...(await files(debHost))].filter((path) => /tsweave/.test(path)));
+    const left = new Set([...(await files(debHost)).keys()].filter((path) => /tsweave/.test(path)));
     assert.ok(left.has("/var/lib/tsweave/identity.snapshot"));
     assert.ok(left.has("/etc/tsweave/config.json"));
     assert.ok(![...left].some((path) => path.startsWith("/usr/")), [...left].join(" "));
@@ -275,18 +280,29 @@ async function monotonic(machine: Machine, unit: string, property: string): Prom
   return Number(await machine.ok("systemctl", "show", unit, "-p", property, "--value"));
 }
 
-/** Every path where a program can put something that stays. */
-async function files(machine: Machine): Promise<Set<string>> {
-  const places = PLACES.map((place) => `[ ! -e ${place} ] || find ${place}`).join("; ");
-  const found = (await machine.ok("sh", "-c", places)).split("\n");
-  // Ours to install from, npm's cache and log, and what systemd writes of itself.
-  return new Set(found.filter((path) => !/^\/root\/|^\/etc\/(resolv|mtab)/.test(path)));
+/** Every path where something can stay: its kind, mode, owner, target or content. */
+async function files(machine: Machine): Promise<Map<string, string>> {
+  const others = OTHERS.map((path) => `-path ${path}`).join(" -o ");
+  const find = `find / -xdev \\( ${others} \\) -prune -o`;
+  const about = await machine.ok("sh", "-c", `${find} -printf '%p\\t%y %m %U:%G %l\\n'`);
+  const contents = await machine.ok("sh", "-c", `${find} -type f -exec md5sum {} +`);
+  const found = new Map(about.split("\n").map((line) => line.split("\t") as [string, string]));
+  for (const line of contents.split("\n")) {
+    const [, sum = "", path = ""] = /^(\w+) {2}(.*)$/.exec(line) ?? [];
+    found.set(path, `${found.get(path)} ${sum}`);
+  }
+  assert.ok(found.size > 1000 && found.has("/etc/passwd"), `${found.size} paths`);
+  return found;
 }
 
-function assertSame(now: Set<string>, then: Set<string> | undefined): void {
+/** Nothing was added, changed or taken away. */
+function assertSame(now: Map<string, string>, then: Map<string, string> | undefined): void {
+  const before = then ?? new Map<string, string>();
+  const differing = (a: Map<string, string>, b: Map<string, string>) =>
+    [...a].filter(([path, facts]) => b.get(path) !== facts).map((one) => one.join(" "));
   assert.deepEqual(
-    [...now].filter((path) => then?.has(path) !== true),
-    [],
+    { now: differing(now, before), was: differing(before, now) },
+    { now: [], was: [] },
   );
 }
 

@@ -18,6 +18,8 @@ interface NetworkJson {
   readonly mtu: number;
   readonly internal: boolean;
   readonly endpoints: number;
+  readonly here: boolean;
+  readonly why: string | null;
   readonly present: readonly string[];
   readonly conflicts: readonly string[];
 }
@@ -225,6 +227,24 @@ describe("networks without a master", () => {
     assert.equal((await mesh.cli("h3", "network", "rm", "inner")).code, 0);
   });
 
+  it("are listed where an engine cannot have them, with the reason", async () => {
+    await mesh.docker("h3", "network", "create", "taken");
+    const made = await mesh.cli("h1", "network", "create", "taken");
+    assert.match(made.stderr, /not yet followed: h3/);
+    await eventually("h3 says why", 10_000, async () => {
+      const [row] = await networks("h3", "taken");
+      assert.match(row?.why ?? "", /another network \(bridge\) has its name/);
+      assert.deepEqual([row?.here, row?.present], [false, ["h1", "h2"]]);
+    });
+    await mesh.docker("h3", "network", "rm", "taken");
+    await eventually("h3 has it", 10_000, async () => {
+      const [row] = await networks("h3", "taken");
+      assert.deepEqual([row?.here, row?.why, row?.present], [true, null, [...HOSTS]]);
+    });
+    assert.equal((await mesh.cli("h2", "network", "rm", "taken")).code, 0);
+    await onEngines("taken", undefined);
+  });
+
   it("made on both sides of a cut are one, or one counts and the other is told of", async () => {
     await mesh.lab.partition([["h1"], ["h2", "h3"]]);
     const one = await mesh.cli("h1", "network", "create", "same");
@@ -252,6 +272,9 @@ describe("networks without a master", () => {
     const rows = await networks("h1", "other");
     assert.equal(rows.length, 2);
     assert.equal(new Set(rows.map(({ vni }) => vni)).size, 2);
+    const [absent, ...more] = rows.filter(({ here }) => !here);
+    assert.match(absent?.why ?? "", /^this host's other has 10\.81\.0\.0\/16$/);
+    assert.deepEqual(more, []);
     await fetches("h2", "other-h2", "other-h3");
     const ambiguous = await mesh.cli("h1", "network", "rm", "other");
     assert.match(ambiguous.stderr, /say which with --subnet/);

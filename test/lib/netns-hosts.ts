@@ -109,7 +109,7 @@ export class NetnsLab {
   #makeHost(index: number, netns: string): NetnsHost {
     const log = new QuietLog();
     const prefix = ["nsenter", `--net=/run/netns/${netns}`];
-    const kernel = new LinuxKernel({ log, hostNetns: netns, prefix });
+    const kernel = new LinuxKernel({ log, clock: realClock, hostNetns: netns, prefix });
     const network: Network = {
       name: "tsweave",
       id: `${index}${this.#tag}`.padEnd(10, "0").padEnd(64, "f"),

@@ -431,7 +431,7 @@ const TABLES: Tables = {
     const [name = "", subnet = ""] = text.split(" ");
     const mtu = { mtu: 1450, mtuReason: "eth0 of h1 has 1500" };
     const facts = { vni: 256, ...mtu, internal: false, endpoints: 1, local: 1 };
-    return { name, subnet, ...facts, present: ["h1"], conflicts: [] };
+    return { name, subnet, ...facts, here: true, why: null, present: ["h1"], conflicts: [] };
   }),
   pools: [
     {

@@ -18,7 +18,7 @@ const summary = {
   peersNamed: 0,
   peersReached: 0,
   peersAlive: 0,
-  docker: { enabled: true, version: "20.10.24" },
+  docker: { enabled: true, socket: "/var/run/docker.sock", version: "20.10.24", silence: null },
   problems: [],
 };
 

@@ -165,6 +165,8 @@ export class FakeBackend implements ControlBackend {
       internal: false,
       endpoints: 4,
       local: 1,
+      here: true,
+      why: null,
       present: ["host1", "host2"],
       conflicts: [],
     },

@@ -121,7 +121,7 @@ function networkRow(at: number, present: readonly string[]): NetworkRow {
   const name = NETWORKS[at] ?? `net${at + 1}`;
   const subnet = `10.${32 + at}.0.0/16`;
   const vni = at === 0 ? 256 : 9_000_000 + at;
-  const counts = { endpoints: 0, local: 0 };
+  const counts = { endpoints: 0, local: 0, here: true, why: null };
   const mtu = { mtu: 1450, mtuReason: "eth0 of host1 has 1500" };
   return { name, vni, subnet, ...mtu, internal: at === 2, ...counts, present, conflicts: [] };
 }

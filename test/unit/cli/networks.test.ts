@@ -25,7 +25,10 @@ describe("tsweave network", () => {
   it("lists, makes and removes", async (context) => {
     const { backend, at } = await serving(context);
     const list = await run(["network", ...at]);
-    assert.match(list.out, /^NETWORK .* PRESENT ON +CONFLICTS\ntsweave .* host1,host2 +-\n$/);
+    assert.match(
+      list.out,
+      /^NETWORK .* HERE +PRESENT ON +CONFLICTS\ntsweave .* yes +host1,host2 +-\n$/,
+    );
     const json = await run(["network", "ls", "--json", ...at]);
     assert.deepEqual(JSON.parse(json.out), { schema: 1, networks: backend.networks() });
     const made = await run(["network", "create", "blue", ...at]);

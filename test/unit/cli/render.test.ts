@@ -193,7 +193,9 @@ describe("what launch did", () => {
     peersNamed: 2,
     peersReached: 1,
     peersAlive: 1,
-    docker: { enabled: true, version: "20.10.24" },
+    docker: {
+      ...{ enabled: true, socket: "/var/run/docker.sock", version: "20.10.24", silence: null },
+    },
     problems: [PROBLEM],
   };
 
@@ -237,12 +239,27 @@ describe("what launch did", () => {
   });
 
   it("promises no Docker network that is not there", () => {
-    const docker = { enabled: true, version: null };
+    const docker = { ...summary.docker, version: null };
     const network = { ...summary.network, onEngine: false };
     const text = launchText({ ...summary, docker, network, peersNamed: 0 }, { logFile: undefined });
-    assert.match(text, /not on an engine yet/);
+    assert.match(text, /10\.32\.0\.0\/12, made as soon as Docker answers\n/);
     assert.match(text, /docker {3}not reachable yet/);
     assert.match(text, /none named/);
     assert.match(text, /next: tsweave status\n$/);
+  });
+
+  it("says once that Docker is silent, where, how long, and what to type", () => {
+    const docker = { ...summary.docker, version: null, silence: { waitedMs: 5004 } };
+    const network = { ...summary.network, onEngine: false };
+    const problems = [{ code: "DOCKER_UNREACHABLE", text: "Docker does not answer", next: null }];
+    const silent = { ...summary, docker, network, problems };
+    const text = launchText(silent, { logFile: undefined });
+    const line =
+      "  docker   no answer on /var/run/docker.sock within 5s -> systemctl status docker";
+    assert.ok(text.includes(`${line}\n`), text);
+    assert.doesNotMatch(text, / note /);
+    // It answered before the daemon was ready.
+    const awake = { ...silent, docker: { ...docker, version: "28.5.2" }, problems: [] };
+    assert.match(launchText(awake, { logFile: undefined }), /docker {3}engine 28\.5\.2\n/);
   });
 });

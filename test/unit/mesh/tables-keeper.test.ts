@@ -69,7 +69,7 @@ describe("TablesKeeper", () => {
     await world.keeper.load();
     for (let i = 0; i < 5; i += 1) await world.hear("k", `${i}`);
     const old = [...world.journal];
-    world.replica.forget(A);
+    world.replica.forget(A, false);
     world.keeper.changed();
     await world.clock.run(1001);
     assert.equal(world.journal.length, 0, "forgetting is a snapshot");
