@@ -43,7 +43,6 @@ import { serveEndpointLooks } from "./wiring/endpoint-look.ts";
 import { followEvents, healedEvent, openEvents, watchProblems } from "./wiring/events.ts";
 import { follow, followNetworks } from "./wiring/follow.ts";
 import { keepGuard } from "./wiring/guard.ts";
-import { Heirs } from "./wiring/heirs.ts";
 import { addressesInUse } from "./wiring/in-use.ts";
 import { openReconciler } from "./wiring/kernel.ts";
 import { type OpenMesh, openMesh } from "./wiring/mesh.ts";
@@ -189,8 +188,7 @@ async function openParts(base: Base, sides: Sides): Promise<Parts> {
   });
   const { node, presence, store, self } = mesh;
   const members = () => node.membership.members();
-  const heirs = new Heirs({ presence, clock, members, vteps: () => rows.vteps() });
-  const rows = new SharedRows({ tables: node.tables, heirs, members, log }, self);
+  const rows = new SharedRows({ tables: node.tables, presence, members, log }, self);
   const alloc = new IpAlloc(
     {
       clock,

@@ -15,7 +15,7 @@ interface EndpointPorts {
 /** All of the mesh, or those given, by network, name and address. */
 export function endpointRows(
   ports: EndpointPorts,
-  among: Iterable<TypedRow<TableRow>> = ports.rows.endpointRows(),
+  among: Iterable<TypedRow<TableRow>> = ports.rows.endpoints.rows(),
 ): EndpointRow[] {
   const { rows, mesh, reconciler, attach } = ports;
   const members = new Map(mesh.node.membership.members().map((member) => [member.id, member]));
@@ -44,10 +44,7 @@ export function suspectRows(ports: EndpointPorts, ips: readonly string[]): Endpo
   const cut = reconciler.status().unplugged.map((key) => rows.endpoints.get(mesh.self, key)?.ip);
   const named = [...ips, ...cut.flatMap((ip) => ip ?? [])];
   const typed = new Set([...rows.index.shared(), ...rows.index.near(named)]);
-  return endpointRows(
-    ports,
-    [...typed].filter(({ origin }) => !rows.heirs.disowned(origin)),
-  );
+  return endpointRows(ports, typed);
 }
 
 /** A total order, so that what is said of a few rows is what would be said of all. */

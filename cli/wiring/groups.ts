@@ -37,7 +37,7 @@ export function openGroups(
 }
 
 export interface GroupPorts {
-  readonly rows: Pick<SharedRows, "groups" | "names" | "endpoints" | "heirs" | "isShared">;
+  readonly rows: Pick<SharedRows, "groups" | "names" | "endpoints" | "presence" | "isShared">;
   readonly mesh: Pick<OpenMesh, "node" | "self">;
   readonly groups: Pick<GroupWatch, "local">;
 }
@@ -64,7 +64,7 @@ export function groupRows(ports: GroupPorts): GroupsReply {
     }
   }
   for (const { origin, key: network, row } of rows.groups.rows()) {
-    if (origin === mesh.self || !rows.heirs.entriesCount(origin)) continue;
+    if (origin === mesh.self || !rows.presence.entriesCount(origin)) continue;
     if (!networks.has(network) || !rows.isShared(origin, network)) continue;
     const peer = peerNames.get(origin) ?? origin.slice(0, 8);
     for (const group of row.groups) entry(network, group).peers.push(peer);

@@ -3,12 +3,13 @@
  *
  * Law: never remove on doubt. An entry goes when the peer at its VTEP is here and its rows of this
  * life have come to rest (they come in pieces, and a missing row may be in the next one; after that
- * its absence is the peer's word), when that peer is proved gone, when no peer of that VTEP has
- * shown itself for the whole grace since the start, or when it leads to no VTEP at all.
+ * its absence is the peer's word), when that peer is proved gone or its rows were dropped, when no
+ * peer of that VTEP has shown itself for the whole grace since the start, or when it leads to no
+ * VTEP at all.
  */
 import { type Clock, hostsOf, type Member, type PeerId, TIMES } from "../../mesh/index.ts";
 import type { Keep } from "../../overlay/index.ts";
-import type { Verdicts } from "./heirs.ts";
+import type { Verdicts } from "./shared-rows.ts";
 
 export interface KeepPorts {
   readonly clock: Clock;
@@ -16,6 +17,8 @@ export interface KeepPorts {
   readonly members: () => readonly Member[];
   /** How far a peer's log is held here. */
   readonly held: (peer: PeerId) => { incarnation: number; seq: number } | undefined;
+  /** Whether a peer's rows were dropped, as those of one that another has replaced. */
+  readonly isForgotten: (peer: PeerId) => boolean;
   /** True once this host's own endpoints are known for certain. */
   readonly ownEndpointsKnown: () => boolean;
   readonly hasEndpoint: (prefix: string) => boolean;
@@ -88,7 +91,7 @@ export function keepUntilProved(ports: KeepPorts, self: { vtep: string }): Watch
       const peers = ports.members().filter((member) => hostsOf(member).includes(vtep));
       if (peers.length === 0) return graceIsOver();
       return peers.every((peer) => {
-        if (!ports.presence.entriesCount(peer.id)) return true;
+        if (!ports.presence.entriesCount(peer.id) || ports.isForgotten(peer.id)) return true;
         return peer.state === "alive" && lifeOf(peer)?.isWhole === true;
       });
     },

@@ -31,9 +31,10 @@ export function openReconciler(
   const keep = keepUntilProved(
     {
       clock,
-      presence: rows.heirs,
+      presence: rows.presence,
       members: () => node.membership.members(),
       held: (peer) => node.tables.held(peer),
+      isForgotten: (peer) => node.tables.isForgotten(peer),
       ownEndpointsKnown: () => sides.docker?.docker.status().lastSyncWallMs !== null,
       hasEndpoint: (prefix) => locals().some(({ id }) => id.startsWith(prefix)),
     },

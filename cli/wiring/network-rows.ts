@@ -15,6 +15,7 @@ import {
 } from "../../overlay/index.ts";
 import type { NetworkRow } from "../control/api.ts";
 import type { DockerSide } from "./docker.ts";
+import { replacedPeers } from "./heirs.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 import type { Underlay } from "./underlay.ts";
@@ -58,7 +59,7 @@ export function networkRows(ports: NetworkRowsPorts, options: DefaultNetwork): N
   const least = ports.underlay.least();
   return knownNetworks(ports, options).map((known) => {
     const { name, subnet, vni, mtuBytes: mtu, internal, origins } = known;
-    const present = origins.filter((origin) => rows.heirs.entriesCount(origin));
+    const present = origins.filter((origin) => rows.presence.entriesCount(origin));
     const own = notes.filter((note) => note.network === name && note.subnet === subnet);
     const conflicts = name === options.network ? [] : conflictsOf(ports.charters, name, subnet);
     const here = origins.includes(mesh.self);
@@ -80,8 +81,8 @@ export function networkRows(ports: NetworkRowsPorts, options: DefaultNetwork): N
 }
 
 function knownNetworks(ports: NetworkRowsPorts, options: DefaultNetwork): Known[] {
-  const { rows, charters } = ports;
-  const made = rows.networkList().map(({ name, row, origins }) => ({ name, ...row, origins }));
+  const { charters } = ports;
+  const made = madeNetworks(ports);
   const labels = new Set(made.map(({ name, subnet }) => networkLabel(name, subnet)));
   const planned: Known[] = [];
   const plan = (name: string, subnet: string, internal: boolean, underlayMtuBytes: number) => {
@@ -98,6 +99,17 @@ function knownNetworks(ports: NetworkRowsPorts, options: DefaultNetwork): Known[
     plan(name, spec.subnet, spec.internal, spec.underlayMtuBytes);
   }
   return [...made, ...planned];
+}
+
+/** Networks that some host has; what a replaced host had its heir will tell. */
+function madeNetworks({ rows, mesh }: Pick<NetworkRowsPorts, "rows" | "mesh">): Known[] {
+  const former = new Set(
+    [...replacedPeers(mesh.node.membership.members()).keys()].map(({ id }) => id),
+  );
+  return rows.networkList().flatMap(({ name, row, origins }) => {
+    const here = origins.filter((origin) => !former.has(origin));
+    return here.length === 0 ? [] : [{ name, ...row, origins: here }];
+  });
 }
 
 /** In a few words; what a note or a conflict says already is said with the same words. */

@@ -62,7 +62,7 @@ function elsewhere(
   const charter = ports.charters.charter(name);
   const wanted = wantedOf(charter);
   const isLoser = wanted !== undefined && losersOf(charter).includes(row.subnet);
-  const here = origins.filter((origin) => ports.rows.heirs.entriesCount(origin));
+  const here = origins.filter((origin) => ports.rows.presence.entriesCount(origin));
   if (!isLoser || told.has(name) || here.length === 0) return [];
   const hosts = here.map(peerNaming(ports.mesh)).sort();
   return [
@@ -147,7 +147,7 @@ function usersOn(
   return rows
     .endpointsOn(name, subnet)
     .filter(({ origin }) => counts(origin) && !former.has(origin))
-    .filter(({ origin }) => origin === mesh.self || rows.heirs.entriesCount(origin))
+    .filter(({ origin }) => origin === mesh.self || rows.presence.entriesCount(origin))
     .map(({ origin, key }) => {
       const container = rows.names.get(origin, key)?.names[0] ?? key.slice(0, 12);
       return origin === mesh.self ? container : `${container} on ${nameOf(origin)}`;

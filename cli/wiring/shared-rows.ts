@@ -10,6 +10,7 @@ import {
   type Log,
   type Member,
   type PeerId,
+  type Presence,
   type Tables,
   type TypedRow,
   TypedTable,
@@ -31,11 +32,13 @@ import {
 } from "../../overlay/index.ts";
 import { EndpointCounts } from "./endpoint-counts.ts";
 import { EndpointIndex } from "./endpoint-index.ts";
-import type { Heirs } from "./heirs.ts";
+
+/** Whose rows count, as Presence says it. */
+export type Verdicts = Pick<Presence, "entriesCount">;
 
 interface SharedRowsPorts {
   readonly tables: Tables;
-  readonly heirs: Heirs;
+  readonly presence: Verdicts;
   readonly members: () => readonly Member[];
   readonly log: Log;
 }
@@ -48,7 +51,7 @@ export class SharedRows {
   readonly hosts: TypedTable<HostRow>;
   /** The groups that each host has members of. */
   readonly groups: TypedTable<GroupsRow>;
-  readonly heirs: Heirs;
+  readonly presence: Verdicts;
   readonly index: EndpointIndex;
   readonly #counts: EndpointCounts;
   readonly #self: PeerId;
@@ -58,7 +61,7 @@ export class SharedRows {
     const { tables, log } = ports;
     this.#self = self;
     this.#members = ports.members;
-    this.heirs = ports.heirs;
+    this.presence = ports.presence;
     this.endpoints = new TypedTable(tables, "endpoints", endpointFromWire, log);
     this.names = new TypedTable(tables, "names", namesFromWire, log);
     this.networks = new TypedTable(tables, "networks", networkFromWire, log);
@@ -72,11 +75,14 @@ export class SharedRows {
   remotes(among: Iterable<TypedRow<EndpointRow>> = this.endpoints.rows()): RemoteEndpoint[] {
     const found: RemoteEndpoint[] = [];
     const members = new Map(this.#members().map((member) => [member.id, member]));
+    const counts = remembering((origin) => this.presence.entriesCount(origin));
+    const shared = remembering((origin, network) => this.isShared(origin, network));
+    const vteps = remembering((origin, written) => vtepFrom(members.get(origin), written));
     for (const { origin, key, row } of among) {
-      if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
-      if (!this.isShared(origin, row.network)) continue;
-      const vtep = vtepFrom(members.get(origin), row.vtep);
-      found.push({ id: key, peer: origin, ...row, vtep });
+      if (origin === this.#self || !counts(origin, "")) continue;
+      const { network, ip, mac } = row;
+      if (!shared(origin, network)) continue;
+      found.push({ id: key, peer: origin, network, ip, mac, vtep: vteps(origin, row.vtep) });
     }
     return found;
   }
@@ -86,7 +92,7 @@ export class SharedRows {
     const found: RemoteGroups[] = [];
     const members = new Map(this.#members().map((member) => [member.id, member]));
     for (const { origin, key: network, row } of this.groups.rows()) {
-      if (origin === this.#self || !this.heirs.entriesCount(origin)) continue;
+      if (origin === this.#self || !this.presence.entriesCount(origin)) continue;
       if (!this.isShared(origin, network)) continue;
       const vtep = vtepFrom(members.get(origin), row.vtep);
       found.push({ network, peer: origin, groups: row.groups, vtep });
@@ -97,13 +103,6 @@ export class SharedRows {
   /** Peers that have endpoint rows, with the underlay address that these name. */
   vteps(): Map<PeerId, string> {
     return new Map([...this.#counts.peers].map(([peer, { vtep }]) => [peer, vtep]));
-  }
-
-  /** All endpoint rows but those of hosts that came back as another peer. */
-  *endpointRows(): Generator<{ origin: PeerId; key: string; row: EndpointRow }> {
-    for (const typed of this.endpoints.rows()) {
-      if (!this.heirs.disowned(typed.origin)) yield typed;
-    }
   }
 
   /** Which network each peer has under each name, the lowest peer id first. */
@@ -133,7 +132,7 @@ export class SharedRows {
     name: string,
     subnet: string,
   ): { readonly origin: PeerId; readonly key: string; readonly row: EndpointRow }[] {
-    return [...this.endpointRows()].filter(
+    return [...this.endpoints.rows()].filter(
       ({ origin, row }) => row.network === name && this.#isOn(origin, name, subnet),
     );
   }
@@ -143,7 +142,7 @@ export class SharedRows {
     let sum = 0;
     for (const [peer, { counts }] of this.#counts.peers) {
       const count = host === undefined || peer === host ? (counts.get(name) ?? 0) : 0;
-      if (count === 0 || this.heirs.disowned(peer) || !this.#isOn(peer, name, subnet)) continue;
+      if (count === 0 || !this.#isOn(peer, name, subnet)) continue;
       sum += count;
     }
     return sum;
@@ -159,6 +158,21 @@ export class SharedRows {
   #isOn(origin: PeerId, name: string, subnet: string): boolean {
     return (this.networks.get(origin, name)?.subnet ?? subnet) === subnet;
   }
+}
+
+/**
+ * Asks once for each peer and word: fifty thousand rows are read in one turn, and those of one peer
+ * all ask the same.
+ */
+function remembering<T>(ask: (origin: PeerId, word: string) => T) {
+  /** BOUNDED: peers with rows, and what their rows name; of one call. */
+  const known = new Map<PeerId, Map<string, T>>();
+  return (origin: PeerId, word: string): T => {
+    const own = known.get(origin) ?? new Map<string, T>();
+    const answer = own.get(word) ?? ask(origin, word);
+    known.set(origin, own.set(word, answer));
+    return answer;
+  };
 }
 
 /**

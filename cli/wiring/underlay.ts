@@ -26,7 +26,7 @@ import type { SharedRows } from "./shared-rows.ts";
 
 export interface UnderlayPorts {
   readonly tables: Pick<Tables, "put">;
-  readonly rows: Pick<SharedRows, "hosts" | "vteps" | "heirs">;
+  readonly rows: Pick<SharedRows, "hosts" | "vteps" | "presence">;
   readonly members: () => readonly Member[];
   readonly clock: Clock;
   readonly log: Log;
@@ -136,7 +136,7 @@ export class Underlay {
     const isEarly = this.#ports.clock.nowMs() - this.#openedMs < EARLY_MS;
     const counts = (origin: PeerId): boolean =>
       origin !== self &&
-      (isEarly || here.has(origin) || (used.has(origin) && rows.heirs.entriesCount(origin)));
+      (isEarly || here.has(origin) || (used.has(origin) && rows.presence.entriesCount(origin)));
     const others = [...rows.hosts.rows()].filter(({ key }) => key === HOST_KEY);
     return [{ origin: self, row: this.#own }, ...others.filter(({ origin }) => counts(origin))];
   }

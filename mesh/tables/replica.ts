@@ -121,6 +121,11 @@ export class Replica {
     return log?.hollow ? undefined : log?.entry;
   }
 
+  /** Whether the rows of an origin were forgotten. */
+  isForgotten(origin: PeerId): boolean {
+    return this.#logs.get(origin)?.hollow === true;
+  }
+
   /** Other origins whose rows are held. */
   origins(): PeerId[] {
     const others = [...this.#logs.values()].filter((log) => log !== this.#own && !log.hollow);

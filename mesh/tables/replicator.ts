@@ -129,6 +129,11 @@ export class Replicator implements Tables {
     return this.#replica.held(peer);
   }
 
+  /** Whether the rows of a peer were dropped, as of one that does not return. */
+  isForgotten(peer: PeerId): boolean {
+    return this.#replica.isForgotten(peer);
+  }
+
   /** Sixteen hex digits that are equal exactly when two peers hold the same logs. */
   digest(): string {
     return Buffer.from(this.#replica.digest()).toString("hex");

@@ -3,12 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { announceable, chooseAdvertise } from "../../../cli/advertise.ts";
 import { bindFor } from "../../../cli/wiring/base.ts";
-import { Heirs } from "../../../cli/wiring/heirs.ts";
 import { SharedRows, vtepFrom } from "../../../cli/wiring/shared-rows.ts";
 import type { Member, TableName, TableRow, Tables } from "../../../mesh/index.ts";
 import { desired } from "../../../overlay/desired.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
-import { VirtualClock } from "../../lib/virtual-clock.ts";
 
 const OTHER = "b".repeat(32);
 
@@ -73,9 +71,7 @@ test("kernel entries follow the address in use", () => {
   let peer = member("10.0.0.2", ["10.0.0.2", "10.1.0.2"]);
   const members = () => [peer];
   const presence = { entriesCount: () => true };
-  const clock = new VirtualClock();
-  const heirs = new Heirs({ presence, clock, members, vteps: () => new Map() });
-  const rows = new SharedRows({ tables, heirs, members, log: new QuietLog() }, "a".repeat(32));
+  const rows = new SharedRows({ tables, presence, members, log: new QuietLog() }, "a".repeat(32));
   const network = {
     name: "tsweave",
     id: "1".repeat(64),

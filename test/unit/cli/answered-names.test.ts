@@ -29,9 +29,9 @@ class World {
   calls = 0;
 
   constructor() {
-    const heirs = { entriesCount: () => true, disowned: () => false };
+    const presence = { entriesCount: () => true };
     const members = () => [...this.states.values()] as Member[];
-    const ports = { tables: this.tables.port, heirs: heirs as never, members };
+    const ports = { tables: this.tables.port, presence, members };
     this.rows = new SharedRows({ ...ports, log: new QuietLog() }, SELF);
     const { rows, clock } = this;
     this.names = new AnsweredNames({ rows, dns: this, members, clock }, SELF);

@@ -34,8 +34,8 @@ class World {
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
     const members = () => PEERS.map((id) => memberOf(id));
-    const heirs = { entriesCount: () => true, disowned: () => false };
-    const ports = { tables: this.tables.port, heirs: heirs as never, members };
+    const presence = { entriesCount: () => true };
+    const ports = { tables: this.tables.port, presence, members };
     this.rows = new SharedRows({ ...ports, log: new QuietLog() }, SELF);
     this.rows.endpoints.onChange((changes) => {
       const touched = changes.flatMap(({ before, after }) => [before, after]);

@@ -26,7 +26,7 @@ function ports(local: Readonly<Record<string, Partial<LocalGroups>>>): GroupPort
       groups: { rows: () => rows },
       names: { get: () => ({ names: ["web", "www"] }) },
       endpoints: { rows: () => [{ origin: SELF, key: KEY }] },
-      heirs: { entriesCount: (peer: string) => peer !== HOST3 },
+      presence: { entriesCount: (peer: string) => peer !== HOST3 },
       isShared: (_peer: string, network: string) => network !== "other",
     },
     mesh: {

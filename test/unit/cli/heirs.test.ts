@@ -1,7 +1,7 @@
-/** Peers replaced by another at their address: when their rows cease to count. */
+/** Peers replaced by another at their address, and when what they left in the kernel may go. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Heirs, replacedPeers } from "../../../cli/wiring/heirs.ts";
+import { replacedPeers } from "../../../cli/wiring/heirs.ts";
 import { keepUntilProved } from "../../../cli/wiring/keep.ts";
 import { type Member, type MemberState, TIMES } from "../../../mesh/index.ts";
 import { VirtualClock } from "../../lib/virtual-clock.ts";
@@ -13,10 +13,6 @@ function member(id: string, host: string, state: MemberState, sinceMs = 0): Memb
 
 const ALL_COUNT = { entriesCount: () => true };
 
-function heirsOf(clock: VirtualClock, members: readonly Member[], vteps = new Map()): Heirs {
-  return new Heirs({ presence: ALL_COUNT, clock, members: () => members, vteps: () => vteps });
-}
-
 test("a peer is replaced by one that is here at its address, and by no other", () => {
   const lost = member("a", "192.0.2.1", "dead");
   const heir = member("b", "192.0.2.1", "alive");
@@ -27,38 +23,17 @@ test("a peer is replaced by one that is here at its address, and by no other", (
   assert.equal(replacedPeers([{ ...lost, state: "alive" }, heir]).size, 0);
 });
 
-test("its entries count for the grace, in which the heir takes over what runs", async () => {
-  const clock = new VirtualClock();
-  const startMs = clock.nowMs();
-  const members = [member("a", "192.0.2.1", "dead", startMs)];
-  const heirs = heirsOf(clock, members);
-  assert.equal(heirs.entriesCount("a"), true);
-  await clock.run(TIMES.deadGraceMs * 2);
-  assert.equal(heirs.entriesCount("a"), true, "without an heir Presence alone decides");
-  members.push(member("b", "192.0.2.1", "alive", clock.nowMs()));
-  await clock.run(TIMES.deadGraceMs - 1000);
-  assert.equal(heirs.entriesCount("a"), true);
-  await clock.run(2000);
-  assert.equal(heirs.entriesCount("a"), false);
-  assert.equal(heirs.disowned("a"), true);
-  assert.equal(heirs.entriesCount("b"), true);
-  members.splice(1, 1, member("b", "192.0.2.1", "suspect", clock.nowMs()));
-  await clock.run(1000);
-  assert.equal(heirs.entriesCount("a"), false, "doubt about the heir gives nothing back");
-  members.splice(0, 1, member("a", "192.0.2.8", "alive", clock.nowMs()));
-  await clock.run(1000);
-  assert.equal(heirs.entriesCount("a"), true, "it was not lost after all");
-});
-
-test("entries of the heir's own lost containers may go, the former peer being dead", async () => {
+test("entries of the heir's own lost containers may go once the former peer's rows are dropped", async () => {
   const clock = new VirtualClock();
   const former = member("a", "192.0.2.1", "dead", clock.nowMs());
+  let forgotten: string | undefined;
   const members = [former, member("b", "192.0.2.1", "alive", clock.nowMs())];
   const keep = keepUntilProved(
     {
       clock,
-      presence: heirsOf(clock, members),
+      presence: ALL_COUNT,
       members: () => members,
+      isForgotten: (peer) => peer === forgotten,
       held: () => ({ incarnation: 1, seq: 4 }),
       ownEndpointsKnown: () => true,
       hasEndpoint: () => true,
@@ -69,24 +44,11 @@ test("entries of the heir's own lost containers may go, the former peer being de
   assert.equal(keep.mayRemove(entry), false);
   keep.look(() => undefined);
   await clock.run(TIMES.deadGraceMs + 1000);
+  assert.equal(keep.mayRemove(entry), false, "they are the former peer's word");
+  forgotten = "a";
   assert.equal(keep.mayRemove(entry), true);
-});
-
-test("rows of a peer that nobody has met since the start go with its heir too", async () => {
-  const clock = new VirtualClock();
-  const members = [member("b", "192.0.2.1", "alive", clock.nowMs())];
-  const vteps = new Map([
-    ["a", "192.0.2.1"],
-    ["b", "192.0.2.1"],
-    ["c", "192.0.2.3"],
-  ]);
-  const heirs = heirsOf(clock, members, vteps);
-  assert.equal(heirs.disowned("a"), false);
-  await clock.run(TIMES.deadGraceMs + 1000);
-  assert.deepEqual(
-    ["a", "b", "c"].map((id) => heirs.disowned(id)),
-    [true, false, false],
-  );
+  forgotten = "b";
+  assert.equal(keep.mayRemove(entry), false);
 });
 
 test("a row that is missing counts once no more of the peer's rows come", async () => {
@@ -99,6 +61,7 @@ test("a row that is missing counts once no more of the peer's rows come", async 
       presence: ALL_COUNT,
       members: () => [peer],
       held: () => held,
+      isForgotten: () => false,
       ownEndpointsKnown: () => true,
       hasEndpoint: () => true,
     },
@@ -135,6 +98,7 @@ test("a neighbour that leads to no VTEP goes at once, whatever is known of peers
       presence: ALL_COUNT,
       members: () => [],
       held: () => undefined,
+      isForgotten: () => false,
       ownEndpointsKnown: () => true,
       hasEndpoint: () => true,
     },

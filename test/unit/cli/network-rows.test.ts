@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { renderRead } from "../../../cli/render/tables.ts";
-import { Heirs } from "../../../cli/wiring/heirs.ts";
 import { networkPlan } from "../../../cli/wiring/network-plan.ts";
 import { type NetworkRowsPorts, networkRows } from "../../../cli/wiring/network-rows.ts";
 import { SharedRows } from "../../../cli/wiring/shared-rows.ts";
@@ -15,10 +14,11 @@ import {
 } from "../../../overlay/charter/charter.ts";
 import { HOST_KEY, type NetworkNote, networkToWire } from "../../../overlay/index.ts";
 import { QuietLog } from "../../lib/quiet-log.ts";
-import { VirtualClock } from "../../lib/virtual-clock.ts";
 import { TablesInHand, type Written } from "./fixture-tables.ts";
 
 const [SELF, FRIEND] = ["a".repeat(32), "b".repeat(32)];
+/** What the friend was before its disk was lost. */
+const FORMER = "f".repeat(32);
 const OPTIONS = { network: "tsweave", ipallocRange: "10.32.0.0/12" };
 const [RED, GREEN] = ["10.50.0.0/16", "10.60.0.0/16"];
 
@@ -43,12 +43,14 @@ interface Scene {
 function listed({ written = [], charters = {}, docker }: Scene) {
   const tables = new TablesInHand();
   for (const one of written) tables.write([one]);
-  const members = [SELF, FRIEND].map((id, at) => ({ id, name: `h${at + 1}`, state: "alive" }));
+  const members = [SELF, FRIEND].map((id, at) => {
+    const advertise = { host: `10.9.0.${at + 1}`, port: 6783 };
+    return { id, name: `h${at + 1}`, state: "alive", advertise };
+  });
+  members.push({ ...members[1], id: FORMER, state: "dead" } as (typeof members)[number]);
   const presence = { entriesCount: () => true };
-  const clock = new VirtualClock();
-  const heirs = new Heirs({ presence, clock, members: () => [], vteps: () => new Map() });
   const log = new QuietLog();
-  const rows = new SharedRows({ tables: tables.port, heirs, members: () => [], log }, SELF);
+  const rows = new SharedRows({ tables: tables.port, presence, members: () => [], log }, SELF);
   const book = new Map(Object.entries(charters));
   const side =
     docker === undefined
@@ -116,6 +118,19 @@ describe("the list of networks", () => {
     assert.ok(blue !== undefined && blue.vni >= 0x800000 && blue.mtu === 1450);
     const soon = places({ written: everywhere, charters, docker: { connected: true } });
     assert.deepEqual(soon[1], ["blue", GREEN, "no", "not made yet; see 'tsweave status'"]);
+  });
+
+  it("leaves out what only a host had that another has replaced", () => {
+    const written = [
+      ...everywhere,
+      has(FORMER, "old", RED),
+      has(FORMER, "tsweave", "10.32.0.0/12"),
+    ];
+    const rows = listed({ written });
+    assert.deepEqual(
+      rows.map(({ name, present }) => [name, present]),
+      [["tsweave", ["h1", "h2"]]],
+    );
   });
 
   it("says why this engine cannot have one, once", () => {

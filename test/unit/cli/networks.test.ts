@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { networkOf, networkRemovalOf } from "../../../cli/control/network-bodies.ts";
 import { AnsweredNames } from "../../../cli/wiring/answered-names.ts";
-import { Heirs } from "../../../cli/wiring/heirs.ts";
 import { networkPlan } from "../../../cli/wiring/network-plan.ts";
 import { createNetwork, type NetworksPorts } from "../../../cli/wiring/networks.ts";
 import { SharedRows } from "../../../cli/wiring/shared-rows.ts";
@@ -138,10 +137,8 @@ function rowsOf(own: boolean, more: readonly Written[] = []): SharedRows {
   const tables = new TablesInHand();
   for (const written of list) tables.write([written]);
   const presence = { entriesCount: () => true };
-  const clock = new VirtualClock();
-  const heirs = new Heirs({ presence, clock, members: () => [], vteps: () => new Map() });
   return new SharedRows(
-    { tables: tables.port, heirs, members: () => [], log: new QuietLog() },
+    { tables: tables.port, presence, members: () => [], log: new QuietLog() },
     SELF,
   );
 }

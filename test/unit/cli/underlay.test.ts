@@ -200,7 +200,7 @@ describe("the MTU of the mesh", () => {
         rows: {
           hosts: { rows: list, get: () => undefined, onChange: () => undefined },
           vteps: () => new Map(state.used ? [[C, "192.0.2.3"]] : []),
-          heirs: { entriesCount: () => true },
+          presence: { entriesCount: () => true },
         } as never,
         ...{ members: () => state.members, clock, log: new QuietLog() },
         view: async () => view,

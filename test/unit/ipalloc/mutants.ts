@@ -234,8 +234,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "state.ts",
-        find: "retired: this.retired || (this.isMember && cut) || told };",
-        replace: "retired: false };",
+        find: "const retired = this.retired || (this.isMember && cut) || told || isCopy;",
+        replace: "const retired = isCopy;",
       },
     ],
   },
