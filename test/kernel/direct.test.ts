@@ -16,9 +16,7 @@ const LAN = `tw${TAG}-lan`;
 const FAR = "10.44.0.9";
 const EVERY_MS = 5;
 const lab = new NetnsLab(TAG);
-/** Another build to be tried; else the sources. */
-const { TSWEAVE_BUNDLE: BUILD } = process.env;
-const daemons = new NetnsDaemons(BUILD === undefined ? undefined : [BUILD]);
+const daemons = new NetnsDaemons();
 const wish = { names: [], dns: false };
 let near = "";
 let lan: DirectLan;

@@ -22,7 +22,7 @@ const lab = new NetnsLab(TAG);
 const dir = mkdtempSync(join(tmpdir(), "tw-explain-"));
 /** Some fifty runs: a process from the sources would take seconds each. */
 const bundle = freshBundle(dir);
-const daemons = new NetnsDaemons([bundle]);
+const daemons = new NetnsDaemons(bundle);
 const gate = join(dir, "closed");
 const children: ChildProcess[] = [];
 const path = process.env.PATH ?? "";

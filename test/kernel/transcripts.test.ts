@@ -27,7 +27,7 @@ const NOBODY = 65_534;
 const lab = new NetnsLab(TAG);
 const dir = mkdtempSync(join(tmpdir(), "tw-transcripts-"));
 const bundle = freshBundle(dir);
-const daemons = new NetnsDaemons([bundle]);
+const daemons = new NetnsDaemons(bundle);
 const deaf: Server = createServer(() => undefined);
 const written = new Map<string, string[]>();
 const names: [string, string][] = [];

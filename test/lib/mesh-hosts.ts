@@ -1,12 +1,11 @@
 /** tsweave on the hosts of a lab: launching and asking it, running containers on its network. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import type { ExecResult } from "../lab/exec.ts";
 import { Lab, type LabOptions } from "../lab/lab.ts";
-import { ROOT } from "./sources.ts";
+import { builtProgram } from "./bundle.ts";
 
-/** What is launched; TSWEAVE_BUNDLE names another build to be tried. */
-export const BUNDLE = process.env.TSWEAVE_BUNDLE ?? join(ROOT, "dist/tsweave.js");
+/** What is launched. */
+export const BUNDLE = builtProgram();
 
 export interface EndpointJson {
   readonly network: string;

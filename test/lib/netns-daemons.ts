@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionRow } from "../../cli/control/api.ts";
 import { ControlClient } from "../../cli/control/client.ts";
+import { builtProgram } from "./bundle.ts";
 import { exitCode, type NetnsHost } from "./netns-hosts.ts";
 import { ROOT } from "./sources.ts";
 
@@ -16,17 +17,14 @@ export interface NetnsDaemon {
   readonly home: string;
 }
 
-/** The sources as they are: no build is needed. */
-const SOURCES = ["--import", "tsx", join(ROOT, "cli/main.ts")];
-
 export class NetnsDaemons {
   readonly #dir = mkdtempSync(join(tmpdir(), "tw-paths-"));
-  readonly #program: readonly string[];
+  readonly #program: string;
   readonly #made = new Set<string>();
   readonly running: NetnsDaemon[] = [];
 
-  /** `program`: what node is to run in place of the sources. */
-  constructor(program: readonly string[] = SOURCES) {
+  /** `program`: the executable, if it is not the one that was built last. */
+  constructor(program: string = builtProgram()) {
     this.#program = program;
   }
 
@@ -42,7 +40,7 @@ export class NetnsDaemons {
   ): NetnsDaemon {
     const docker = options.includes("--docker-socket") ? [] : ["--no-docker"];
     const argv = [
-      ...[`--net=/run/netns/${host.netns}`, process.execPath, ...this.#program],
+      ...[`--net=/run/netns/${host.netns}`, process.execPath, this.#program],
       ...["launch", "--foreground", ...docker, "--name", name],
       ...["--state-dir", join(home, "state"), "--run-dir", join(home, "run")],
       ...["--log-level", "error", ...options],

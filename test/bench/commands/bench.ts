@@ -106,7 +106,7 @@ async function startBoth(dir: string, cleanup: BenchOptions["cleanup"]): Promise
   cleanup.add("the silent socket", () => void deaf.close());
   const lab = new NetnsLab(`q${(process.pid % 46_656).toString(36)}`);
   cleanup.add("the hosts' namespaces", () => lab.close());
-  const daemons = new NetnsDaemons([BUNDLE]);
+  const daemons = new NetnsDaemons(BUNDLE);
   cleanup.add("the daemons", () => daemons.close());
   await lab.open(2);
   const situations = ["absent", "hangs"].map((name, at): Situation => {

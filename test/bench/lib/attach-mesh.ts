@@ -52,7 +52,7 @@ export class AttachMesh {
   static async up(tag: string, count: number, cleanup: Cleanup): Promise<AttachMesh> {
     const lab = new NetnsLab(tag);
     cleanup.add("the hosts' namespaces", () => lab.close());
-    const daemons = new NetnsDaemons([BUNDLE]);
+    const daemons = new NetnsDaemons(BUNDLE);
     cleanup.add("the daemons", () => daemons.close());
     await lab.open(count);
     const hosts = lab.hosts.map((host, at): AttachHost => {
