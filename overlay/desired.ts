@@ -16,6 +16,7 @@ import {
   overlayEnd,
   type RemoteEndpoint,
 } from "./model.ts";
+import { inSlices, type Sliced, whole } from "./slices.ts";
 import type { Copies, DesiredNetwork, RemoteEntries } from "./state.ts";
 
 export interface DesiredOptions {
@@ -39,17 +40,22 @@ export function desired(
   return networks.map((network) => desiredNetwork(network, locals, remotes, options));
 }
 
+/** `desiredInSlices` in one go. */
+export function desiredNetwork(...input: Parameters<typeof desiredInSlices>): DesiredNetwork {
+  return whole(desiredInSlices(...input));
+}
+
 /**
  * Desired state of one network; endpoints of other networks are left out.
  * Throws `CONFIG` when the network's own numbers make no sense.
  */
-export function desiredNetwork(
+export function* desiredInSlices(
   network: Network,
   locals: readonly LocalEndpoint[],
   remotes: readonly RemoteEndpoint[],
   options: DesiredOptions,
   groups: readonly RemoteGroups[] = [],
-): DesiredNetwork {
+): Sliced<DesiredNetwork> {
   const gatewayCidr = checkedGateway(network);
   const ports = new Map<string, LocalEndpoint>();
   const bridgeMac = macOf(network.gateway);
@@ -61,7 +67,7 @@ export function desiredNetwork(
     localIps.add(canonicalIp(endpoint.ip));
     localMacs.add(endpoint.mac);
   }
-  const remote = remoteEntries(network, localIps, localMacs, remotes, options);
+  const remote = yield* entriesInSlices(network, localIps, localMacs, remotes, options);
   const vteps = new Set(remote.forwards.values());
   return {
     netns: netnsName(network),
@@ -104,33 +110,42 @@ function checkedGateway(network: Network): string {
   return `${canonicalIp(network.gateway)}/${subnet.prefix}`;
 }
 
-/** The remote tables of one network, with conflicts decided. */
-export function remoteEntries(
+/**
+ * The remote tables of one network, with conflicts decided: the winner is the lowest peer id, then
+ * the lowest endpoint id, on every host. So rows are ordered by peer first, and each peer's own by
+ * themselves, which needs no long sort.
+ */
+export function* entriesInSlices(
   network: Network,
   localIps: ReadonlySet<string>,
   localMacs: ReadonlySet<string>,
   remotes: readonly RemoteEndpoint[],
   options: DesiredOptions,
-): RemoteEntries {
+): Sliced<RemoteEntries> {
   const subnet = readCidr(network.subnet);
   const neighbours = new Map<string, string>();
   const forwards = new Map<string, string>();
   const direct = new Set<string>();
   const netns = netnsName(network);
-  const candidates = remotes
-    .filter((remote) => remote.network === network.name && usable(remote, options))
-    .filter((remote) => subnet !== undefined && cidrContains(subnet, remote.ip))
-    .filter((remote) => !localIps.has(canonicalIp(remote.ip)) && !localMacs.has(remote.mac))
-    .sort(byPrecedence);
-  for (const remote of candidates) {
+  const byPeer = new Map<PeerId, RemoteEndpoint[]>();
+  yield* inSlices(remotes, (remote) => {
+    if (remote.network !== network.name || !usable(remote, options)) return;
+    if (subnet === undefined || !cidrContains(subnet, remote.ip)) return;
+    if (localIps.has(canonicalIp(remote.ip)) || localMacs.has(remote.mac)) return;
+    const own = byPeer.get(remote.peer);
+    if (own === undefined) byPeer.set(remote.peer, [remote]);
+    else own.push(remote);
+  });
+  const inOrder = byPrecedence(byPeer);
+  yield* inSlices(inOrder, (remote) => {
     const ip = canonicalIp(remote.ip);
-    if (neighbours.has(ip)) continue;
+    if (neighbours.has(ip)) return;
     const vtep = canonicalIp(remote.vtep);
-    if ((forwards.get(remote.mac) ?? vtep) !== vtep) continue;
+    if ((forwards.get(remote.mac) ?? vtep) !== vtep) return;
     neighbours.set(ip, remote.mac);
     forwards.set(remote.mac, vtep);
     if (options.isDirect?.(netns, remote.mac, vtep) === true) direct.add(remote.mac);
-  }
+  });
   return { neighbours, forwards, direct };
 }
 
@@ -148,8 +163,12 @@ function ipVersion(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
 }
 
-/** The winner of a conflict is the lowest peer id, then the lowest endpoint id, on every host. */
-function byPrecedence(a: RemoteEndpoint, b: RemoteEndpoint): number {
-  if (a.peer !== b.peer) return a.peer < b.peer ? -1 : 1;
+function* byPrecedence(
+  byPeer: ReadonlyMap<PeerId, RemoteEndpoint[]>,
+): Generator<RemoteEndpoint, void> {
+  for (const [, own] of [...byPeer].sort(([a], [b]) => (a < b ? -1 : 1))) yield* own.sort(byId);
+}
+
+function byId(a: RemoteEndpoint, b: RemoteEndpoint): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

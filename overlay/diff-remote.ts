@@ -5,6 +5,7 @@
  * forward silently drops traffic (moby#53663), so `replace` repairs in place; a steer without a
  * forward can be dropped without proof, since no frame gets through it.
  */
+import { inSlices, type Sliced, whole } from "./slices.ts";
 import type { DesiredNetwork, ObservedForward, RemoteEntries, Step } from "./state.ts";
 
 /** What is known of an entry that the kernel has and nobody desires. */
@@ -47,85 +48,91 @@ export interface RemoteTarget {
   readonly remote: RemoteEntries;
 }
 
+/** `remoteInSlices` in one go. */
+export function diffRemote(...input: Parameters<typeof remoteInSlices>): Step[] {
+  return whole(remoteInSlices(...input));
+}
+
 /** Steps for remote entries: forwards and steers before the neighbours that lead to them. */
-export function diffRemote(
+export function* remoteInSlices(
   desired: DesiredNetwork | RemoteTarget,
   observed: EntryTables,
   keep: Keep,
   only?: Touched,
-): Step[] {
-  const forwards = forwardSteps(desired, observed, keep, only);
-  const steers = steerSteps(desired, observed, forwards, only);
-  return [...forwards, ...steers, ...neighbourSteps(desired, observed, keep, only)];
+): Sliced<Step[]> {
+  const forwards = yield* forwardSteps(desired, observed, keep, only);
+  const steers = yield* steerSteps(desired, observed, forwards, only);
+  return forwards.concat(steers, yield* neighbourSteps(desired, observed, keep, only));
 }
 
-function neighbourSteps(
+function* neighbourSteps(
   desired: RemoteTarget,
   observed: EntryTables,
   keep: Keep,
   only: Touched | undefined,
-): Step[] {
+): Sliced<Step[]> {
   const { netns } = desired;
   const steps: Step[] = [];
-  for (const [ip, mac] of within(observed.neighbours, only?.ips)) {
-    if (desired.remote.neighbours.has(ip)) continue;
+  yield* inSlices(within(observed.neighbours, only?.ips), ([ip, mac]) => {
+    if (desired.remote.neighbours.has(ip)) return;
     const vtep = observed.forwards.get(mac)?.vtep;
     const entry = vtep === undefined ? { ip, mac } : { ip, mac, vtep };
     if (desired.localIps.has(ip) || keep.mayRemove(entry)) {
       steps.push({ kind: "neigh-del", netns, ip });
     }
-  }
-  for (const [ip, mac] of within(desired.remote.neighbours, only?.ips)) {
+  });
+  yield* inSlices(within(desired.remote.neighbours, only?.ips), ([ip, mac]) => {
     if (observed.neighbours.get(ip) !== mac) steps.push({ kind: "neigh-put", netns, ip, mac });
-  }
+  });
   return steps;
 }
 
-function forwardSteps(
+function* forwardSteps(
   desired: RemoteTarget,
   observed: EntryTables,
   keep: Keep,
   only: Touched | undefined,
-): Step[] {
+): Sliced<Step[]> {
   const { netns } = desired;
   const steps: Step[] = [];
-  for (const [mac, { vtep }] of within(observed.forwards, only?.macs)) {
-    if (desired.remote.forwards.has(mac)) continue;
+  yield* inSlices(within(observed.forwards, only?.macs), ([mac, { vtep }]) => {
+    if (desired.remote.forwards.has(mac)) return;
     if (desired.localMacs.has(mac) || keep.mayRemove({ mac, vtep })) {
       steps.push({ kind: "forward-del", netns, mac, vtep });
     }
-  }
-  for (const [mac, vtep] of within(desired.remote.forwards, only?.macs)) {
+  });
+  yield* inSlices(within(desired.remote.forwards, only?.macs), ([mac, vtep]) => {
     const present = observed.forwards.get(mac);
-    if (present?.vtep === vtep && present.plain) continue;
+    if (present?.vtep === vtep && present.plain) return;
     steps.push({ kind: "forward-put", netns, mac, vtep });
-  }
+  });
   return steps;
 }
 
-function steerSteps(
+function* steerSteps(
   desired: RemoteTarget,
   observed: EntryTables,
   forwards: readonly Step[],
   only: Touched | undefined,
-): Step[] {
+): Sliced<Step[]> {
   const { netns } = desired;
   const steps: Step[] = [];
-  const gone = new Set(forwards.map((step) => (step.kind === "forward-del" ? step.mac : "")));
-  for (const [mac, state] of within(observed.steers, only?.macs)) {
-    if (desired.remote.forwards.has(mac)) continue;
+  const gone = new Set<string>();
+  for (const step of forwards) if (step.kind === "forward-del") gone.add(step.mac);
+  yield* inSlices(within(observed.steers, only?.macs), ([mac, state]) => {
+    if (desired.remote.forwards.has(mac)) return;
     const local = desired.localMacs.has(mac);
     // A permanent entry is the port's own MAC, not a steer.
     const useless = state !== "permanent" && (gone.has(mac) || !observed.forwards.has(mac));
     if (local || useless) steps.push({ kind: "steer-del", netns, mac, ...by(state === "direct") });
     // Kept on doubt: in the tunnel, which nobody has to look after.
     else if (state === "direct") steps.push({ kind: "steer-put", netns, mac });
-  }
-  for (const [mac] of within(desired.remote.forwards, only?.macs)) {
+  });
+  yield* inSlices(within(desired.remote.forwards, only?.macs), ([mac]) => {
     const direct = desired.remote.direct.has(mac);
-    if (observed.steers.get(mac) === (direct ? "direct" : "static")) continue;
+    if (observed.steers.get(mac) === (direct ? "direct" : "static")) return;
     steps.push({ kind: "steer-put", netns, mac, ...by(direct) });
-  }
+  });
   return steps;
 }
 
@@ -135,8 +142,11 @@ export function by(direct: boolean): { readonly direct?: true } {
 }
 
 /** The entries of a table, or only those of the touched keys. */
-function within<V>(table: ReadonlyMap<string, V>, keys: ReadonlySet<string> | undefined) {
-  if (keys === undefined) return [...table];
+function within<V>(
+  table: ReadonlyMap<string, V>,
+  keys: ReadonlySet<string> | undefined,
+): Iterable<[string, V]> {
+  if (keys === undefined) return table;
   const found: [string, V][] = [];
   for (const key of keys) {
     const value = table.get(key);

@@ -5,8 +5,9 @@
  * touched; an entry that is not desired goes only when the caller has proof that it is stale
  * (never remove on doubt), except a local address in vxlan0's tables, which is wrong in itself.
  */
-import { diffRemote, type Keep } from "./diff-remote.ts";
+import { type Keep, remoteInSlices } from "./diff-remote.ts";
 import { copySteps } from "./groups/copies.ts";
+import { type Sliced, whole } from "./slices.ts";
 import {
   BRIDGE,
   type DesiredNetwork,
@@ -17,18 +18,23 @@ import {
   VXLAN,
 } from "./state.ts";
 
-/** Steps for one network: namespace, devices, ports, then remote entries. */
+/** `diffInSlices` in one go. */
 export function diff(desired: DesiredNetwork, observed: ObservedNetwork, keep: Keep): Step[] {
+  return whole(diffInSlices(desired, observed, keep));
+}
+
+/** Steps for one network: namespace, devices, ports, then remote entries. */
+export function* diffInSlices(
+  desired: DesiredNetwork,
+  observed: ObservedNetwork,
+  keep: Keep,
+): Sliced<Step[]> {
   const steps = diffSkeleton(desired, observed);
   const rebuilt = steps.some((step) => step.kind === "vxlan-add");
   const base = rebuilt ? { ...emptyObservation(observed.netns), links: observed.links } : observed;
-  // Not by push(...): a large mesh has more steps than a call takes arguments.
-  return [
-    ...steps,
-    ...strayPorts(desired, base, keep),
-    ...diffRemote(desired, base, keep),
-    ...copySteps(desired, base.floods, keep),
-  ];
+  const stray = strayPorts(desired, base, keep);
+  const remote = yield* remoteInSlices(desired, base, keep);
+  return steps.concat(stray, remote, copySteps(desired, base.floods, keep));
 }
 
 /** Steps that bring up the namespace, br0, vxlan0 and the ports that exist, without entries. */

@@ -6,7 +6,9 @@
  * that a daemon's first pass and its own changes are never taken for drift.
  */
 import type { EntryTables } from "./diff-remote.ts";
-import { floodKey, type ObservedNetwork, type Step } from "./state.ts";
+import type { Known } from "./mirror.ts";
+import { inSlices, type Sliced } from "./slices.ts";
+import { entryKey, floodKey, type ObservedNetwork, type Step } from "./state.ts";
 
 /** One repaired entry: `before` and `after` are values, or `absent`. */
 export interface Healed {
@@ -27,75 +29,71 @@ export interface HealedNetwork {
 const TOLD_MAX = 20;
 const ABSENT = "absent";
 
-/** The tables as they were before looking, apart from those that change meanwhile. */
-export function remembered(tables: EntryTables | undefined): EntryTables | undefined {
-  if (tables === undefined) return undefined;
-  const { neighbours, forwards, floods, steers } = tables;
-  return {
-    neighbours: new Map(neighbours),
-    forwards: new Map(forwards),
-    floods: new Map(floods),
-    steers: new Map(steers),
-  };
-}
-
 /** What of `steps` undoes somebody else's change; undefined when nothing does. */
-export function healedBy(
+export function* healedBy(
   network: string,
   steps: readonly Step[],
   observed: ObservedNetwork,
-  known: EntryTables | undefined,
-): HealedNetwork | undefined {
+  known: Known | undefined,
+): Sliced<HealedNetwork | undefined> {
   if (known === undefined) return undefined;
-  const found = steps.flatMap((step) => healedStep(step, observed, known) ?? []);
-  if (found.length === 0) return undefined;
-  return { network, entries: found.slice(0, TOLD_MAX), total: found.length };
+  const entries: Healed[] = [];
+  let total = 0;
+  yield* inSlices(steps, (step) => {
+    const found = healedStep(step, observed, known);
+    if (found === undefined) return;
+    total += 1;
+    if (entries.length < TOLD_MAX) entries.push(found);
+  });
+  return total === 0 ? undefined : { network, entries, total };
 }
 
-function healedStep(step: Step, observed: ObservedNetwork, known: EntryTables): Healed | undefined {
+function healedStep(step: Step, observed: ObservedNetwork, known: Known): Healed | undefined {
+  const change = healedEntry(step, observed, known.tables);
+  if (change === undefined) return healedDevice(step, observed);
+  const what = entryKey(step) ?? step.kind;
+  return known.written.has(what) ? undefined : { what, ...change };
+}
+
+function healedEntry(
+  step: Step,
+  observed: ObservedNetwork,
+  known: EntryTables,
+): Omit<Healed, "what"> | undefined {
   switch (step.kind) {
     case "neigh-put": {
-      const before = observed.neighbours.get(step.ip) ?? ABSENT;
-      const was = known.neighbours.get(step.ip) === step.mac;
-      return was ? { what: `neighbour ${step.ip}`, before, after: step.mac } : undefined;
+      if (known.neighbours.get(step.ip) !== step.mac) return undefined;
+      return { before: observed.neighbours.get(step.ip) ?? ABSENT, after: step.mac };
     }
     case "neigh-del": {
       if (known.neighbours.has(step.ip)) return undefined;
-      const before = observed.neighbours.get(step.ip) ?? ABSENT;
-      return { what: `neighbour ${step.ip}`, before, after: ABSENT };
+      return { before: observed.neighbours.get(step.ip) ?? ABSENT, after: ABSENT };
     }
     case "forward-put": {
       if (known.forwards.get(step.mac)?.vtep !== step.vtep) return undefined;
-      const before = forwardText(observed, step.mac);
-      return { what: `forward ${step.mac}`, before, after: step.vtep };
+      return { before: forwardText(observed, step.mac), after: step.vtep };
     }
     case "forward-del":
       if (known.forwards.has(step.mac)) return undefined;
-      return { what: `forward ${step.mac}`, before: step.vtep, after: ABSENT };
+      return { before: step.vtep, after: ABSENT };
     case "copy-put": {
       const key = floodKey(step.mac, step.vtep);
       if (!known.floods.has(key)) return undefined;
-      const before = observed.floods.has(key) ? "not permanent" : ABSENT;
-      return { what: `copy ${key}`, before, after: "present" };
+      return { before: observed.floods.has(key) ? "not permanent" : ABSENT, after: "present" };
     }
-    case "copy-del": {
-      const key = floodKey(step.mac, step.vtep);
-      if (known.floods.has(key)) return undefined;
-      return { what: `copy ${key}`, before: "present", after: ABSENT };
-    }
+    case "copy-del":
+      if (known.floods.has(floodKey(step.mac, step.vtep))) return undefined;
+      return { before: "present", after: ABSENT };
     case "steer-put": {
       const after = step.direct === true ? "direct" : "static";
       if (known.steers.get(step.mac) !== after) return undefined;
-      const before = observed.steers.get(step.mac) ?? ABSENT;
-      return { what: `steer ${step.mac}`, before, after };
+      return { before: observed.steers.get(step.mac) ?? ABSENT, after };
     }
-    case "steer-del": {
+    case "steer-del":
       if (known.steers.has(step.mac)) return undefined;
-      const before = observed.steers.get(step.mac) ?? ABSENT;
-      return { what: `steer ${step.mac}`, before, after: ABSENT };
-    }
+      return { before: observed.steers.get(step.mac) ?? ABSENT, after: ABSENT };
     default:
-      return healedDevice(step, observed);
+      return undefined;
   }
 }
 

@@ -6,7 +6,13 @@
  * error in it lives until the next pass and no longer.
  */
 import type { EntryTables } from "./diff-remote.ts";
-import { floodKey, type ObservedForward, type ObservedNetwork, type Step } from "./state.ts";
+import {
+  entryKey,
+  floodKey,
+  type ObservedForward,
+  type ObservedNetwork,
+  type Step,
+} from "./state.ts";
 
 interface Tables {
   readonly neighbours: Map<string, string>;
@@ -15,6 +21,18 @@ interface Tables {
   readonly steers: Map<string, string>;
   /** Destinations of the forwards; one too many is corrected by the next load. */
   readonly vteps: Set<string>;
+  /** See Known. */
+  written: Set<string> | undefined;
+}
+
+/** What was known before the kernel was looked at. */
+export interface Known {
+  readonly tables: EntryTables;
+  /**
+   * Keys (`entryKey`) of what was written while looking, of which `tables` tell nothing.
+   * BOUNDED: entries of the tables.
+   */
+  readonly written: ReadonlySet<string>;
 }
 
 export class Mirror {
@@ -23,19 +41,32 @@ export class Mirror {
   /** MTU that the last pass wanted. BOUNDED: as above. */
   readonly #mtus = new Map<string, number>();
 
-  /** Takes over an observation; one without vxlan0 counts as not ready. */
+  /**
+   * Takes over an observation; one without vxlan0 counts as not ready. Its tables are not copied,
+   * there may be fifty thousand entries in each: from now on steps that are noted change them.
+   */
   load(observed: ObservedNetwork): void {
     if (observed.state !== "present") {
       this.#byNetns.delete(observed.netns);
       return;
     }
-    this.#byNetns.set(observed.netns, {
-      neighbours: new Map(observed.neighbours),
-      forwards: new Map(observed.forwards),
-      floods: new Map(observed.floods),
-      steers: new Map(observed.steers),
-      vteps: new Set([...observed.forwards.values()].map(({ vtep }) => vtep)),
-    });
+    const { neighbours, forwards, floods, steers } = observed;
+    const vteps = new Set<string>();
+    for (const { vtep } of forwards.values()) vteps.add(vtep);
+    const tables = { neighbours, forwards, floods, steers, vteps, written: undefined };
+    this.#byNetns.set(observed.netns, tables);
+  }
+
+  /**
+   * What is known of a namespace now, to be compared with a look at the kernel that begins after
+   * this call and ends in `load`. Undefined where nothing is known.
+   */
+  known(netns: string): Known | undefined {
+    const tables = this.#byNetns.get(netns);
+    if (tables === undefined) return undefined;
+    const written = new Set<string>();
+    tables.written = written;
+    return { tables, written };
   }
 
   /** The tables of a namespace that exists, as far as is known. */
@@ -72,6 +103,8 @@ export class Mirror {
     if (step.kind === "vxlan-add") this.#byNetns.set(step.netns, emptyTables());
     const tables = this.#byNetns.get(step.netns);
     if (tables === undefined) return;
+    const key = tables.written && entryKey(step);
+    if (key !== undefined) tables.written?.add(key);
     if (step.kind === "neigh-put") tables.neighbours.set(step.ip, step.mac);
     if (step.kind === "neigh-del") tables.neighbours.delete(step.ip);
     if (step.kind === "forward-put") {
@@ -96,5 +129,6 @@ function emptyTables(): Tables {
     floods: new Map(),
     steers: new Map(),
     vteps: new Set(),
+    written: undefined,
   };
 }

@@ -4,8 +4,9 @@
  * Law: the kernel's answer is the only truth about the kernel; what cannot be read is an error,
  * never taken for "nothing there" (that would rebuild a network that works).
  */
-import { messageOf, TsweaveError } from "../mesh/index.ts";
+import { type Fields, jsonRows } from "./json-rows.ts";
 import { FILTER_KEYS } from "./render.ts";
+import { type Sliced, whole } from "./slices.ts";
 import type { ObservedForward, ObservedLink, ObservedNetwork, ObservedVxlan } from "./state.ts";
 import { DIRECT, floodKey, isFlood, VXLAN } from "./state.ts";
 
@@ -21,35 +22,28 @@ export interface RawObservation {
   readonly filters: string;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-/** Reads what the tools printed. Throws `COMMAND_FAILED` when it is not what they print. */
+/** `observationInSlices` in one go. */
 export function parseObservation(netns: string, raw: RawObservation): ObservedNetwork {
-  const [linkText = "", neighText = ""] = raw.ip.split("\n").filter((line) => line !== "");
-  const links = new Map<string, ObservedLink>();
-  for (const fields of rows(linkText, "ip addr show")) {
-    const link = readLink(fields);
-    links.set(link.name, link);
-  }
-  const neighbours = new Map<string, string>();
-  for (const { dst, lladdr } of neighText === "" ? [] : rows(neighText, "ip neigh show")) {
-    if (typeof dst === "string" && typeof lladdr === "string") neighbours.set(dst, lladdr);
-  }
-  const fdb = raw.fdb.trim() === "" ? [] : rows(raw.fdb, "bridge fdb show");
-  const filtered = FILTER_KEYS.some((key) => raw.filters.includes(`${key}=1`));
-  return { netns, state: "present", filtered, links, neighbours, ...readFdb(fdb) };
+  return whole(observationInSlices(netns, raw));
 }
 
-function rows(text: string, what: string): Fields[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new TsweaveError("COMMAND_FAILED", `${what}: no JSON: ${messageOf(error)}`);
-  }
-  if (!Array.isArray(value)) throw new TsweaveError("COMMAND_FAILED", `${what}: no JSON array`);
-  // `ip -j addr show` prints {} for a link that the filter left out.
-  return value.filter((row) => typeof row === "object" && row !== null);
+/** Reads what the tools printed. Throws `COMMAND_FAILED` when it is not what they print. */
+export function* observationInSlices(netns: string, raw: RawObservation): Sliced<ObservedNetwork> {
+  const [linkText = "", neighText = "[]"] = raw.ip.split("\n").filter((line) => line !== "");
+  const links = new Map<string, ObservedLink>();
+  yield* jsonRows(linkText, "ip addr show", (fields) => {
+    const link = readLink(fields);
+    links.set(link.name, link);
+  });
+  const neighbours = new Map<string, string>();
+  yield* jsonRows(neighText, "ip neigh show", ({ dst, lladdr }) => {
+    if (typeof dst === "string" && typeof lladdr === "string") neighbours.set(dst, lladdr);
+  });
+  const tables: FdbTables = { forwards: new Map(), floods: new Map(), steers: new Map() };
+  const fdb = raw.fdb.trim() === "" ? "[]" : raw.fdb;
+  yield* jsonRows(fdb, "bridge fdb show", (fields) => readForward(fields, tables));
+  const filtered = FILTER_KEYS.some((key) => raw.filters.includes(`${key}=1`));
+  return { netns, state: "present", filtered, links, neighbours, ...tables };
 }
 
 function readLink(fields: Fields): ObservedLink {
@@ -105,26 +99,26 @@ function readCidrs(list: unknown): string[] {
   return cidrs;
 }
 
-function readFdb(rows: readonly Fields[]) {
-  const forwards = new Map<string, ObservedForward>();
-  const floods = new Map<string, ObservedForward>();
-  const steers = new Map<string, string>();
-  for (const row of rows) {
-    const mac = asText(row.mac);
-    if (row.ifname === DIRECT) {
-      if (row.state === "static") steers.set(mac, "direct");
-    } else if (row.ifname !== undefined && row.ifname !== VXLAN) {
-      // Of a container's port or of br0 itself.
-    } else if (typeof row.master === "string") {
-      steers.set(mac, asText(row.state) || "learned");
-    } else if (typeof row.dst === "string") {
-      const odd = row.port !== undefined || row.vni !== undefined || row.via !== undefined;
-      const forward = { mac, vtep: row.dst, plain: row.state === "permanent" && !odd };
-      if (isFlood(mac) || forwards.has(mac)) floods.set(floodKey(mac, row.dst), forward);
-      else forwards.set(mac, forward);
-    }
+interface FdbTables {
+  readonly forwards: Map<string, ObservedForward>;
+  readonly floods: Map<string, ObservedForward>;
+  readonly steers: Map<string, string>;
+}
+
+function readForward(row: Fields, { forwards, floods, steers }: FdbTables): void {
+  const mac = asText(row.mac);
+  if (row.ifname === DIRECT) {
+    if (row.state === "static") steers.set(mac, "direct");
+  } else if (row.ifname !== undefined && row.ifname !== VXLAN) {
+    // Of a container's port or of br0 itself.
+  } else if (typeof row.master === "string") {
+    steers.set(mac, asText(row.state) || "learned");
+  } else if (typeof row.dst === "string") {
+    const odd = row.port !== undefined || row.vni !== undefined || row.via !== undefined;
+    const forward = { mac, vtep: row.dst, plain: row.state === "permanent" && !odd };
+    if (isFlood(mac) || forwards.has(mac)) floods.set(floodKey(mac, row.dst), forward);
+    else forwards.set(mac, forward);
   }
-  return { forwards, floods, steers };
 }
 
 function asFields(value: unknown): Fields {

@@ -7,15 +7,17 @@
  * others.
  */
 import { type Kernel, type Log, messageOf } from "../mesh/index.ts";
-import { type DesiredOptions, desiredNetwork } from "./desired.ts";
-import { diff, unplugged } from "./diff.ts";
+import { type DesiredOptions, desiredInSlices } from "./desired.ts";
+import { diffInSlices, unplugged } from "./diff.ts";
 import type { Keep } from "./diff-remote.ts";
 import { failureText, isGone, realFailures, type StepFailure } from "./failures.ts";
 import type { RemoteGroups } from "./groups/copies.ts";
-import { type HealedNetwork, healedBy, remembered } from "./healed.ts";
+import { type HealedNetwork, healedBy } from "./healed.ts";
 import type { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName, type RemoteEndpoint } from "./model.ts";
+import { stillRight } from "./recheck.ts";
 import type { SerialQueue } from "./serial.ts";
+import type { Slices } from "./slices.ts";
 import type { DesiredNetwork, ObservedNetwork, Scope, Step } from "./state.ts";
 
 /** Everything a pass decides from, read at one moment. */
@@ -43,6 +45,7 @@ export interface PassContext {
   readonly kernel: KernelPort;
   readonly log: Log;
   readonly queue: SerialQueue;
+  readonly slices: Slices;
   readonly mirror: Mirror;
   readonly source: () => ReconcileInput;
   /** Told what a full pass put right that somebody else had changed. */
@@ -91,8 +94,9 @@ export async function planPass(context: PassContext): Promise<Step[]> {
   const steps: Step[][] = [];
   for (const network of context.source().networks) {
     const observed = await context.kernel.observe({ netns: netnsName(network) });
-    const wanted = lookup(context.source(), network);
-    if (wanted !== undefined) steps.push(diff(wanted.desired, observed, wanted.keep));
+    const wanted = await lookup(context, network);
+    if (wanted === undefined) continue;
+    steps.push(await context.slices.run(diffInSlices(wanted.desired, observed, wanted.keep)));
   }
   return steps.flat();
 }
@@ -109,41 +113,49 @@ async function passOne(context: PassContext, network: Network): Promise<NetworkR
 }
 
 async function reconcileNetwork(context: PassContext, network: Network): Promise<NetworkResult> {
-  const { kernel, queue, mirror, source } = context;
+  const { kernel, queue, mirror, slices, source } = context;
   const scope = { netns: netnsName(network) };
-  const known = remembered(mirror.tables(scope.netns));
+  const known = mirror.known(scope.netns);
   const observed = await kernel.observe(scope);
   return await queue.run(async () => {
-    const wanted = lookup(source(), network);
+    const wanted = await lookup(context, network);
     if (wanted === undefined) return { steps: [], drift: 0, error: undefined, unplugged: [] };
     const { desired, keep } = wanted;
     mirror.load(observed);
     const isNewMtu = mirror.isNewMtu(scope.netns, desired.mtuBytes);
-    const steps = diff(desired, observed, keep);
+    const steps = await slices.run(diffInSlices(desired, observed, keep));
     if (steps.length === 0) {
       return { steps, drift: 0, error: undefined, unplugged: unplugged(desired, observed) };
     }
-    const drifted = steps.filter((step) => !(isNewMtu && /^(bridge|port)-set$/.test(step.kind)));
-    const healed = healedBy(network.name, drifted, observed, known);
+    const drifted = isNewMtu
+      ? steps.filter(({ kind }) => !/^(bridge|port)-set$/.test(kind))
+      : steps;
+    const healed = await slices.run(healedBy(network.name, drifted, observed, known));
     if (healed !== undefined) context.healed?.(healed);
-    const [failed] = await applyNoted(context, steps);
+    const still = (part: readonly Step[]) =>
+      stillRight(part, network, source(), mirror.tables(scope.netns));
+    const [failed] = await applyNoted(context, steps, still);
     const error = failed && `network ${network.name}: ${failureText(failed)}`;
     // Verified inside the queue: nothing else of ours can have changed the kernel in between.
     const after = await kernel.observe(scope);
     mirror.load(after);
-    const drift = diff(desired, after, keep).length;
+    const drift = still(await slices.run(diffInSlices(desired, after, keep))).length;
     return { steps, drift, error, unplugged: unplugged(desired, after) };
   });
 }
 
-/** Applies steps and keeps the mirror right. Resolves with the failures that matter. */
+/**
+ * Applies steps and keeps the mirror right; `still` leaves out of a part what is not right any more
+ * when its turn comes. Resolves with the failures that matter.
+ */
 export async function applyNoted(
   context: Pick<PassContext, "kernel" | "mirror">,
   steps: readonly Step[],
+  still: (part: readonly Step[]) => readonly Step[] = (part) => part,
 ): Promise<StepFailure[]> {
   const found: StepFailure[] = [];
   for (let start = 0; start < steps.length; start += STEPS_AT_ONCE) {
-    const part = steps.slice(start, start + STEPS_AT_ONCE);
+    const part = still(steps.slice(start, start + STEPS_AT_ONCE));
     const failures = await context.kernel.apply(part);
     const failed = new Set(failures.filter((failure) => !isGone(failure)).map(({ step }) => step));
     context.mirror.note(part.filter((step) => !failed.has(step)));
@@ -152,12 +164,15 @@ export async function applyNoted(
   return found;
 }
 
-function lookup(
-  input: ReconcileInput,
+/** What a network should be, by the tables as they are at this moment; the rest takes a while. */
+async function lookup(
+  { source, slices }: PassContext,
   network: Network,
-): { readonly desired: DesiredNetwork; readonly keep: Keep } | undefined {
+): Promise<{ readonly desired: DesiredNetwork; readonly keep: Keep } | undefined> {
+  const input = source();
   const current = input.networks.find(({ name, id }) => name === network.name && id === network.id);
   if (current === undefined) return undefined;
   const { locals, remotes, options, groups, keep } = input;
-  return { desired: desiredNetwork(current, locals, remotes, options, groups), keep };
+  const desired = await slices.run(desiredInSlices(current, locals, remotes, options, groups));
+  return { desired, keep };
 }

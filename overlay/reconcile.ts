@@ -8,6 +8,7 @@
  */
 import { type Cancel, type Clock, type Log, messageOf, TIMES } from "../mesh/index.ts";
 import { networkCopies } from "./desired.ts";
+import type { EntryTables } from "./diff-remote.ts";
 import { copySteps, vtepsAfter } from "./groups/copies.ts";
 import type { HealedNetwork } from "./healed.ts";
 import { Hints } from "./hints.ts";
@@ -23,10 +24,12 @@ import {
   type ReconcileInput,
 } from "./pass.ts";
 import { plugEndpoint, removeNamespace, unplugEndpoint } from "./plug.ts";
+import { stillRight } from "./recheck.ts";
 import { batchText, render } from "./render.ts";
 import { CoalescingWorker, SerialQueue } from "./serial.ts";
+import { type Sliced, Slices, whole } from "./slices.ts";
 import type { Step } from "./state.ts";
-import { type RemoteChange, touchedSteps } from "./touched.ts";
+import { type RemoteChange, touchedInSlices } from "./touched.ts";
 
 export interface ReconcilerPorts {
   readonly kernel: KernelPort;
@@ -63,6 +66,8 @@ const HINT_DUTY = 10;
 const HINT_SPACING_MS = 1000;
 const HINT_SPACING_MS_MAX = 3000;
 const RETRY_MS = 1000;
+/** Changed rows that take a millisecond or two. */
+const FEW = 100;
 
 export class Reconciler {
   readonly #ports: ReconcilerPorts;
@@ -95,7 +100,8 @@ export class Reconciler {
     this.#ports = ports;
     const { kernel, log, healed } = ports;
     const mirror = new Mirror();
-    this.#context = { kernel, log, source, mirror, queue: new SerialQueue(), healed };
+    const [queue, slices] = [new SerialQueue(), new Slices(ports.clock)];
+    this.#context = { kernel, log, source, mirror, queue, slices, healed };
     this.#worker = new CoalescingWorker(ports.clock, "reconcile", () => this.#pass());
     this.#hints = new Hints(ports.clock, this.#context.mirror, () => this.#lookAgain(0));
   }
@@ -239,39 +245,60 @@ export class Reconciler {
     this.#changesApplied = undefined;
     const groupsChanged = this.#groupsChanged;
     this.#groupsChanged = false;
-    try {
-      const steps = this.#changedSteps(changes, groupsChanged);
-      const [failed] = await applyNoted(this.#context, steps);
-      this.#count(steps);
-      if (failed !== undefined) throw new Error(`${failed.step.kind}: ${failed.error}`);
-    } catch (error) {
+    const leave = (error: unknown) => {
       this.#ports.log.warn({ error: messageOf(error) }, "changed rows left to a full pass");
       this.#worker.request();
+    };
+    try {
+      for (const network of this.#context.source().networks) {
+        const own = changes.filter((change) => change.network === network.name);
+        if (own.length === 0 && !groupsChanged) continue;
+        await this.#applyChanged(network, own, groupsChanged).catch(leave);
+      }
+    } catch (error) {
+      leave(error);
     }
   }
 
-  #changedSteps(changes: readonly RemoteChange[], groupsChanged: boolean): Step[] {
+  /** Few changes are decided and applied in one turn; more give way, so see recheck.ts. */
+  async #applyChanged(
+    network: Network,
+    changes: readonly RemoteChange[],
+    groupsChanged: boolean,
+  ): Promise<void> {
+    const { source, mirror, slices } = this.#context;
+    const netns = netnsName(network);
+    const tables = mirror.tables(netns);
+    if (tables === undefined) {
+      this.request(`changes in ${network.name} before its first pass`);
+      return;
+    }
+    const work = this.#changedSteps(network, changes, groupsChanged, tables);
+    const isFew = changes.length <= FEW;
+    const steps = isFew ? whole(work) : await slices.run(work);
+    const still = isFew
+      ? undefined
+      : (part: readonly Step[]) => stillRight(part, network, source(), mirror.tables(netns));
+    const [failed] = await applyNoted(this.#context, steps, still);
+    this.#count(steps);
+    if (failed !== undefined) throw new Error(`${failed.step.kind}: ${failed.error}`);
+  }
+
+  *#changedSteps(
+    network: Network,
+    changes: readonly RemoteChange[],
+    groupsChanged: boolean,
+    tables: EntryTables,
+  ): Sliced<Step[]> {
     const { source, mirror } = this.#context;
     const input = source();
-    const steps: Step[][] = [];
-    for (const network of input.networks) {
-      const own = changes.filter((change) => change.network === network.name);
-      if (own.length === 0 && !groupsChanged) continue;
-      const netns = netnsName(network);
-      const tables = mirror.tables(netns);
-      if (tables === undefined) {
-        this.request(`changes in ${network.name} before its first pass`);
-        continue;
-      }
-      const touched = touchedSteps(network, own, input, tables);
-      const vteps = vtepsAfter(mirror.vteps(netns), touched);
-      steps.push(touched);
-      if (!groupsChanged && vteps === undefined) continue;
-      const known = vteps ?? mirror.vteps(netns);
-      const copies = networkCopies(network, known, input.groups ?? [], input.options);
-      steps.push(copySteps({ netns, copies }, tables.floods, input.keep));
-    }
-    return steps.flat();
+    const netns = netnsName(network);
+    const touched = yield* touchedInSlices(network, changes, input, tables);
+    const vteps = vtepsAfter(mirror.vteps(netns), touched);
+    if (!groupsChanged && vteps === undefined) return touched;
+    const known = vteps ?? mirror.vteps(netns);
+    const copies = networkCopies(network, known, input.groups ?? [], input.options);
+    return touched.concat(copySteps({ netns, copies }, tables.floods, input.keep));
   }
 
   #count(steps: readonly Step[]): void {

@@ -101,13 +101,14 @@ export interface ObservedNetwork {
   /** True when br_netfilter sends bridged frames through iptables in this namespace. */
   readonly filtered: boolean;
   readonly links: ReadonlyMap<string, ObservedLink>;
-  readonly neighbours: ReadonlyMap<string, string>;
+  /** These four become the mirror's own: see Mirror.load. */
+  readonly neighbours: Map<string, string>;
   /** Unicast forwards by MAC. */
-  readonly forwards: ReadonlyMap<string, ObservedForward>;
+  readonly forwards: Map<string, ObservedForward>;
   /** Forwards of the zero and of group MACs, by `floodKey`: several a MAC are possible. */
-  readonly floods: ReadonlyMap<string, ObservedForward>;
+  readonly floods: Map<string, ObservedForward>;
   /** MAC → `static` or how else br0 came to know that it is behind vxlan0; `direct`: behind gw0. */
-  readonly steers: ReadonlyMap<string, string>;
+  readonly steers: Map<string, string>;
 }
 
 /** One change of kernel state; each renders to one line of one tool's batch. */
@@ -208,6 +209,26 @@ export function isFlood(mac: string): boolean {
 /** What one destination of a MAC with several is known by. */
 export function floodKey(mac: string, vtep: string): string {
   return `${mac} ${vtep}`;
+}
+
+/** The entry that a step is about, for people, too; undefined for a step about a device. */
+export function entryKey(step: Step): string | undefined {
+  switch (step.kind) {
+    case "neigh-put":
+    case "neigh-del":
+      return `neighbour ${step.ip}`;
+    case "forward-put":
+    case "forward-del":
+      return `forward ${step.mac}`;
+    case "copy-put":
+    case "copy-del":
+      return `copy ${floodKey(step.mac, step.vtep)}`;
+    case "steer-put":
+    case "steer-del":
+      return `steer ${step.mac}`;
+    default:
+      return undefined;
+  }
 }
 
 /** An observation of a namespace that is not there, or has nothing in it. */

@@ -22,7 +22,7 @@ export function openReconciler(
 ): { readonly reconciler: Reconciler; readonly groups: GroupWatch } {
   const { config, clock, log, stops } = base;
   const part = log.child({ part: "kernel" });
-  const kernel = new LinuxKernel({ log: part });
+  const kernel = new LinuxKernel({ log: part, clock });
   stops.add("monitors", () => kernel.close());
   const locals = () => [
     ...(sides.docker?.docker.endpoints() ?? []),

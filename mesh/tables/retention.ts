@@ -45,7 +45,7 @@ export class Retention {
   readonly #ports: RetentionPorts;
   /** BOUNDED: peersMax; absent peers. */
   #absences = new Map<PeerId, Absence>();
-  /** BOUNDED: peersMax; for how long another was at an absent peer's address, by this host's sight. */
+  /** BOUNDED: peersMax; for how long another was seen at an absent peer's address. */
   #replacedMs: Map<PeerId, number> | undefined;
   /** What the disk holds; undefined: not known. */
   #saved: string | undefined;

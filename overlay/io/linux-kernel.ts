@@ -7,11 +7,12 @@
  * enslaved and up, with its container end put into the host's.
  */
 import { statfs } from "node:fs/promises";
-import type { Cancel, Kernel, Log } from "../../mesh/index.ts";
+import type { Cancel, Clock, Kernel, Log } from "../../mesh/index.ts";
 import type { StepFailure } from "../failures.ts";
 import { type Joins, readJoins } from "../groups/joins.ts";
-import { OBSERVE_LINES, parseObservation } from "../observe.ts";
+import { OBSERVE_LINES, observationInSlices } from "../observe.ts";
 import { type Batch, FILTER_KEYS, render } from "../render.ts";
+import { Slices } from "../slices.ts";
 import { emptyObservation, type ObservedNetwork, type Scope, type Step } from "../state.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, type Run, run } from "./exec.ts";
@@ -22,6 +23,7 @@ const NSFS_MAGIC = 0x6e736673;
 
 export interface LinuxKernelOptions {
   readonly log: Log;
+  readonly clock: Clock;
   /**
    * Path or name of the namespace that counts as the host's: VXLAN sockets and container ends
    * go there. Default: this process's own.
@@ -36,6 +38,7 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
   readonly #prefix: readonly string[];
   readonly #monitors: Monitors;
   readonly #log: Log;
+  readonly #slices: Slices;
   /** What `ip` calls the host's namespace when it works inside another. */
   readonly hostNetns: string;
 
@@ -43,6 +46,7 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     this.#prefix = options.prefix ?? [];
     this.hostNetns = options.hostNetns ?? `/proc/${process.pid}/ns/net`;
     this.#log = options.log;
+    this.#slices = new Slices(options.clock);
     this.#monitors = new Monitors(options.log);
   }
 
@@ -69,11 +73,12 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     if (ip.exitCode !== 0 && !noVxlan(ip.stderr)) throw commandFailed(ipArgv, ip);
     if (fdb.exitCode !== 0 && !noVxlan(fdb.stderr)) throw commandFailed(["bridge", "fdb"], fdb);
     const filterLines = filters.stdout.replaceAll("/proc/sys/", "").replaceAll("/", ".");
-    return parseObservation(netns, {
+    const raw = {
       ip: ip.stdout,
       fdb: fdb.exitCode === 0 ? fdb.stdout : "",
       filters: filterLines.replaceAll(":", "="),
-    });
+    };
+    return await this.#slices.run(observationInSlices(netns, raw));
   }
 
   /**

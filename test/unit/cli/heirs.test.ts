@@ -23,7 +23,7 @@ test("a peer is replaced by one that is here at its address, and by no other", (
   assert.equal(replacedPeers([{ ...lost, state: "alive" }, heir]).size, 0);
 });
 
-test("entries of the heir's own lost containers may go once the former peer's rows are dropped", async () => {
+test("entries of the heir's lost containers may go with the former peer's rows", async () => {
   const clock = new VirtualClock();
   const former = member("a", "192.0.2.1", "dead", clock.nowMs());
   let forgotten: string | undefined;

@@ -68,3 +68,16 @@ test("a namespace that was emptied is told with a number, not with every entry",
     after: "present",
   });
 });
+
+test("an entry of our own, written while the pass looks, is no drift", async () => {
+  const { kernel, told, box, reconciler, pass } = await running();
+  const late = remote("10.32.0.10");
+  kernel.pause = async () => {
+    kernel.pause = settle;
+    box.input = { ...box.input, remotes: [remote(IP), late] };
+    await reconciler.applyRemote([late]);
+  };
+  await pass();
+  assert.equal(kernel.get(NETNS).neighbours.get("10.32.0.10"), late.mac);
+  assert.deepEqual(told, []);
+});
