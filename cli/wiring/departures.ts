@@ -49,7 +49,7 @@ export async function leaveMesh(
   { alloc, docker, attach }: DeparturePorts,
   { force, networks }: LeaveMesh,
 ): Promise<LeaveResult> {
-  const running = docker?.docker.endpoints().length ?? 0;
+  const running = docker?.docker.joinedCount() ?? 0;
   if (running > 0 && !force) {
     const text = `${count(running, "container")} here on tsweave networks`;
     throw new TsweaveError("BAD_REQUEST", text, {

@@ -143,6 +143,20 @@ describe("the Docker driver", () => {
   );
 
   it(
+    "counts as a container's what was joined, not what a lost call left behind",
+    inWorld(async ({ world, cli }) => {
+      const count = () => world.docker?.joinedCount();
+      const networkId = await cli.networkCreate("tsweave", SUBNET);
+      assert.equal(count(), 0);
+      const { endpointId } = await cli.run("web", networkId);
+      assert.equal(count(), 1);
+      await world.call("NetworkDriver.Leave", { NetworkID: networkId, EndpointID: endpointId });
+      assert.equal(world.docker?.endpoints().length, 1);
+      assert.equal(count(), 0);
+    }),
+  );
+
+  it(
     "answers only what was asked to choose: a given MAC is not repeated",
     inWorld(async ({ world, cli }) => {
       const networkId = await cli.networkCreate("tsweave", SUBNET);
