@@ -14,6 +14,7 @@ import {
   readArray,
   readString,
   TIMES,
+  TsweaveError,
 } from "../mesh/index.ts";
 import { ADMIT } from "./admissions.ts";
 import type { FounderPorts } from "./founder.ts";
@@ -88,10 +89,18 @@ export class Adoption {
     else this.sinceMs = undefined;
   }
 
-  /** The operator's word, durable when it resolves. */
+  /**
+   * The operator's word, durable when it resolves. @throws TsweaveError BAD_REQUEST where this host
+   * is no member of its mesh: the others would not count its word, and stay.
+   */
   async giveUp(into: Founding): Promise<void> {
-    const { founding, surrenders } = this.#ledger.state;
+    const { founding, surrenders, isMember: member } = this.#ledger.state;
     if (founding === undefined) return;
+    if (!member) {
+      throw new TsweaveError("BAD_REQUEST", "this host is not admitted to its own mesh yet", {
+        hint: "wait for 'tsweave status ipam', or say it on another host of that mesh",
+      });
+    }
     const mesh = founding.meshId;
     let known = surrenders.get(mesh);
     for (const word of this.#words()) {

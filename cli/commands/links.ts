@@ -10,8 +10,8 @@ import { JSON_OPTION } from "./attach-options.ts";
 
 const FOLDERS = ["/run/netns", "/run/docker/netns"] as const;
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
-/** Namespaces looked into at the same time. */
-const AT_ONCE = 8;
+/** Shares of the namespaces, looked into at the same time. */
+const AT_ONCE = 4;
 
 const run = promisify(execFile);
 
@@ -52,29 +52,24 @@ function indexOf(word: string | undefined): number | undefined {
 }
 
 async function allLinks(): Promise<LinkRow[]> {
-  const places = namespaces();
-  const found: LinkRow[] = [];
-  const work = async (): Promise<void> => {
-    for (let one = places.shift(); one !== undefined; one = places.shift()) {
-      found.push(...(await linksIn(one)));
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const others = otherNamespaces();
+  const shares = Array.from({ length: AT_ONCE }, (_, at) =>
+    others.filter((_place, index) => index % AT_ONCE === at),
+  ).filter((share) => share.length > 0);
+  const found = (await Promise.all([ownLinks(), ...shares.map(linksIn)])).flat();
   const order = ({ namespace, index }: LinkRow) => `${namespace} ${String(index).padStart(10)}`;
   return found.sort((a, b) => (order(a) < order(b) ? -1 : 1));
 }
 
 interface Place {
   readonly name: string;
-  /** Undefined: the namespace this runs in. */
-  readonly path: string | undefined;
+  readonly path: string;
 }
 
-/** The host's first, each namespace once. */
-function namespaces(): Place[] {
-  const own = statSync("/proc/self/ns/net").ino;
-  const seen = new Set([own]);
-  const places: Place[] = [{ name: "host", path: undefined }];
+/** All but the one this runs in, each once. */
+function otherNamespaces(): Place[] {
+  const seen = new Set([statSync("/proc/self/ns/net").ino]);
+  const places: Place[] = [];
   for (const folder of FOLDERS) {
     for (const name of namesIn(folder)) {
       const path = `${folder}/${name}`;
@@ -95,17 +90,38 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** A namespace that is gone meanwhile, or a name without one, has no devices. */
-async function linksIn({ name, path }: Place): Promise<LinkRow[]> {
-  const enter = path === undefined ? [] : ["nsenter", `--net=${path}`, "--"];
-  const [file = "ip", ...args] = [...enter, "ip", "-j", "-d", "link", "show"];
+async function ownLinks(): Promise<LinkRow[]> {
+  return readLinks("host", await output("ip", ["-j", "-d", "link", "show"]));
+}
+
+/**
+ * A line each, by one shell: a process of its own for each namespace would cost this one more than
+ * the looks themselves. One that is gone meanwhile, or a name without a namespace, has no devices.
+ */
+const LOOKS = `for ns; do
+  nsenter --net="$ns" -- ip -j -d link show 2> /dev/null ||
+    { [ $? -ne 127 ] || exit 127; echo '[]'; }
+done`;
+
+async function linksIn(share: readonly Place[]): Promise<LinkRow[]> {
+  const text = await output("sh", ["-c", LOOKS, "links", ...share.map(({ path }) => path)]);
+  const lines = text.split("\n").filter((line) => line !== "");
+  if (lines.length !== share.length) {
+    throw new TsweaveError("COMMAND_FAILED", "ip link show: not one line of JSON");
+  }
+  return share.flatMap(({ name }, at) => readLinks(name, lines[at] ?? ""));
+}
+
+async function output(file: string, args: readonly string[]): Promise<string> {
   try {
-    const { stdout } = await run(file, args, { maxBuffer: OUTPUT_BYTES_MAX });
-    return readLinks(name, stdout);
+    return (await run(file, args, { maxBuffer: OUTPUT_BYTES_MAX })).stdout;
   } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    if (isMissing) throw new TsweaveError("TOOL_MISSING", `${file} is not installed`);
-    if (path !== undefined) return [];
+    const { code } = error as { code?: unknown };
+    if (code === "ENOENT" || code === 127) {
+      throw new TsweaveError("TOOL_MISSING", "ip or nsenter is not installed", {
+        hint: "apt-get install iproute2 util-linux",
+      });
+    }
     throw new TsweaveError("COMMAND_FAILED", `ip link: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -18,7 +18,7 @@ const POOL = "10.40.0.0/24";
 const { SEED: ONLY, SCHEDULES = "60", FROM = "1" } = process.env;
 
 /** Seeds of a long run that ended it once. */
-const FOUND_ONCE = [200217];
+const FOUND_ONCE = [200217, 367038];
 
 const id = (n: number): string => n.toString(16).padStart(16, "0");
 const founding = (n: number) => makeFounding(id(n), [{ store: id(n + 100), peer: "1".repeat(32) }]);
