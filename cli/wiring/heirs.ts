@@ -5,7 +5,7 @@
  * speak again. Its rows are dropped after a grace, in which the heir takes over the containers that
  * still run (mesh, tables/retention.ts); what it says of networks and plans counts no more at once.
  */
-import { hostsOf, type Member } from "../../mesh/index.ts";
+import { hostsOf, type Member, type PeerId } from "../../mesh/index.ts";
 
 /** Peers that do not answer, each with the one that does at its address. */
 export function replacedPeers(members: readonly Member[]): Map<Member, Member> {
@@ -18,6 +18,11 @@ export function replacedPeers(members: readonly Member[]): Map<Member, Member> {
     if (heir !== undefined) replaced.set(member, heir);
   }
   return replaced;
+}
+
+/** The ids of `replacedPeers`. */
+export function replacedIds(members: readonly Member[]): Set<PeerId> {
+  return new Set([...replacedPeers(members).keys()].map(({ id }) => id));
 }
 
 /** Private addresses beside it may exist at several sites, so only this one tells a host. */

@@ -15,7 +15,7 @@ import {
 } from "../../overlay/index.ts";
 import type { NetworkRow } from "../control/api.ts";
 import type { DockerSide } from "./docker.ts";
-import { replacedPeers } from "./heirs.ts";
+import { replacedIds } from "./heirs.ts";
 import type { OpenMesh } from "./mesh.ts";
 import type { SharedRows } from "./shared-rows.ts";
 import type { Underlay } from "./underlay.ts";
@@ -103,9 +103,7 @@ function knownNetworks(ports: NetworkRowsPorts, options: DefaultNetwork): Known[
 
 /** Networks that some host has; what a replaced host had its heir will tell. */
 function madeNetworks({ rows, mesh }: Pick<NetworkRowsPorts, "rows" | "mesh">): Known[] {
-  const former = new Set(
-    [...replacedPeers(mesh.node.membership.members()).keys()].map(({ id }) => id),
-  );
+  const former = replacedIds(mesh.node.membership.members());
   return rows.networkList().flatMap(({ name, row, origins }) => {
     const here = origins.filter((origin) => !former.has(origin));
     return here.length === 0 ? [] : [{ name, ...row, origins: here }];

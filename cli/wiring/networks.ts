@@ -23,7 +23,7 @@ import type { LaunchConfig } from "../config.ts";
 import type { HealthProblem } from "../control/api.ts";
 import type { NetworkChange, NetworkWish, RemoveNetwork } from "../control/network-api.ts";
 import type { DockerSide, NetworkUsers } from "./docker.ts";
-import { replacedPeers } from "./heirs.ts";
+import { replacedIds } from "./heirs.ts";
 import type { OpenMesh } from "./mesh.ts";
 import { peerNaming } from "./network-rows.ts";
 import type { SharedRows } from "./shared-rows.ts";
@@ -143,7 +143,7 @@ function usersOn(
 ): string[] {
   const { rows, mesh } = ports;
   const nameOf = peerNaming(ports.mesh);
-  const former = new Set([...replacedPeers(mesh.node.membership.members()).keys()].map(idOf));
+  const former = replacedIds(mesh.node.membership.members());
   return rows
     .endpointsOn(name, subnet)
     .filter(({ origin }) => counts(origin) && !former.has(origin))
@@ -162,10 +162,6 @@ export function networkUsers(ports: Pick<NetworksPorts, "rows" | "mesh">): Netwo
     here: (name, subnet) => usersOn(ports, name, subnet, (origin) => origin === self),
     elsewhere: (name, subnet) => usersOn(ports, name, subnet, (origin) => origin !== self),
   };
-}
-
-function idOf({ id }: { readonly id: PeerId }): PeerId {
-  return id;
 }
 
 function meant(charters: CharterBook, name: string, asked: string | undefined): string {
