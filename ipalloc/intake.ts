@@ -9,7 +9,7 @@
 import { type Log, messageOf, type PeerId, type RowChange } from "../mesh/index.ts";
 import { wasForgotten } from "./forgotten.ts";
 import { type Commit, type Ledger, learn } from "./ledger.ts";
-import { joinAll, type Ownership } from "./ownership.ts";
+import { joinAll, type Ownership, type StoreId } from "./ownership.ts";
 import type { Pool } from "./pool.ts";
 import { acceptable, readRangesRow, tryRead } from "./rows.ts";
 import { Witness } from "./witness.ts";
@@ -18,8 +18,9 @@ import { Witness } from "./witness.ts";
 interface Heard {
   /** What may be merged, by row. */
   readonly views: Ownership[];
-  /** What members say that this store wrote. */
+  /** What members say that this store wrote, and that it was given. */
   readonly byStore: Ownership[];
+  readonly toStore: Ownership[];
 }
 
 export class Intake {
@@ -75,13 +76,14 @@ export class Intake {
     const { state } = this.#ledger;
     const { pools, isWitness } = this.#byPool(rows);
     let any = isWitness;
-    for (const [pool, { views, byStore }] of pools) {
-      const shown = joinAll(views);
-      if (wasForgotten(shown, pool.ownership, state.store, joinAll(byStore))) {
+    for (const [pool, { views, byStore, toStore }] of pools) {
+      const mergeable = joinAll(views);
+      const shown = { mergeable, byStore: joinAll(byStore), toStore: joinAll(toStore) };
+      if (wasForgotten(shown, pool.ownership, state.store)) {
         await this.#retire(commit);
         return any;
       }
-      any = (await learn(commit, pool, shown)) || any;
+      any = (await learn(commit, pool, mergeable)) || any;
     }
     return any;
   }
@@ -91,19 +93,21 @@ export class Intake {
     /** BOUNDED: networksMax pools, one view a row. */
     const pools = new Map<Pool, Heard>();
     let isWitness = false;
-    this.witness.keep((store) => state.isPeer(store));
+    const isMember = (store: StoreId) => state.isPeer(store);
+    this.witness.keep(isMember);
     for (const { value, ...place } of rows) {
       if (value === undefined) continue;
       tryRead({ ...place, value }, this.#log, (present) => {
         const { meshId, cidr, store, records } = readRangesRow(present);
         if (meshId !== state.founding?.meshId) return;
         const pool = state.ensurePool(cidr);
-        const heard = pools.get(pool) ?? { views: [], byStore: [] };
+        const heard = pools.get(pool) ?? { views: [], byStore: [], toStore: [] };
         pools.set(pool, heard);
         heard.views.push(acceptable(state, records, store));
         if (!state.isPeer(store) || store === state.store) return;
         heard.byStore.push(records.filter(({ by }) => by === state.store));
-        isWitness = this.witness.look(pool, store, records) || isWitness;
+        heard.toStore.push(records.filter(({ owner }) => owner === state.store));
+        isWitness = this.witness.look(pool, store, records, isMember) || isWitness;
       });
     }
     return { pools, isWitness };

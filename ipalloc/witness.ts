@@ -1,7 +1,8 @@
 /**
  * What a member wrote, is known here, and is not in its own row any more: its disk was set back.
  * This store shows it in that member's place, so that the member finds out, and gives way to
- * another store whose space can be taken over.
+ * another store whose space can be taken over. So does what it was given by a store that is no
+ * member any more, of which nobody else may know.
  *
  * Law: it informs the member alone. Who else reads it takes nothing from it, because a record
  * counts from whom it names; a row that is only late is witnessed for a moment, which its store has
@@ -19,11 +20,17 @@ export class Witness {
   readonly #joined = new Map<Pool, Ownership>();
 
   /** Compares what a member shows of a pool with what is known. Whether anything is to be shown. */
-  look(pool: Pool, store: StoreId, records: Ownership): boolean {
-    const wrote = pool.ownership.filter(
-      ({ by, generation, step }) => by === store && generation + step > 0,
+  look(
+    pool: Pool,
+    store: StoreId,
+    records: Ownership,
+    isMember: (store: StoreId) => boolean,
+  ): boolean {
+    const shouldShow = pool.ownership.filter(
+      ({ owner, by, generation, step }) =>
+        generation + step > 0 && (by === store || (owner === store && !isMember(by))),
     );
-    const missed = news(wrote, records);
+    const missed = news(shouldShow, records);
     const stores = this.#missed.get(pool);
     if (missed.length === 0 && !stores?.has(store)) return false;
     const all = stores ?? new Map<StoreId, Ownership>();

@@ -142,11 +142,18 @@ test("only what this store must have written counts as forgotten", () => {
   const at = (owner: string, by: string, step: number, generation = 0): Ownership => [
     { start: 0n, end: 8n, generation, step, owner, by },
   ];
-  assert.ok(wasForgotten(at("b", "a", 1), at("a", "a", 0), "a"), "a gift");
-  assert.ok(wasForgotten(at("b", "b", 2), at("a", "a", 0), "a"), "a gift that was merged since");
-  assert.ok(!wasForgotten(at("b", "c", 1), at("c", "c", 0), "a"), "a gift among others");
-  assert.ok(!wasForgotten(at("a", "c", 1), at("c", "c", 0), "a"), "a gift to this store");
-  assert.ok(!wasForgotten(at("b", "b", 0, 7), at("a", "a", 3), "a"), "what was taken over");
+  const forgot = (theirs: Ownership, ours: Ownership) => {
+    const byStore = theirs.filter(({ by }) => by === "a");
+    const toStore = theirs.filter(({ owner }) => owner === "a");
+    const mergeable = theirs.filter(({ owner }) => owner !== "a");
+    return wasForgotten({ mergeable, byStore, toStore }, ours, "a");
+  };
+  assert.ok(forgot(at("b", "a", 1), at("a", "a", 0)), "a gift");
+  assert.ok(forgot(at("b", "b", 2), at("a", "a", 0)), "a gift that was merged since");
+  assert.ok(forgot(at("a", "c", 2), at("a", "a", 0)), "a gift that came back since");
+  assert.ok(!forgot(at("b", "c", 1), at("c", "c", 0)), "a gift among others");
+  assert.ok(!forgot(at("a", "c", 1), at("c", "c", 0)), "a gift to this store");
+  assert.ok(!forgot(at("b", "b", 0, 7), at("a", "a", 3)), "what was taken over");
 });
 
 test("where most electors lost their disks the last one says the word that helps", async () => {

@@ -360,7 +360,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "witness.ts",
-        find: "const missed = news(wrote, records);",
+        find: "const missed = news(shouldShow, records);",
         replace: "const missed = NOTHING;",
       },
     ],
