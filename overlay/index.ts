@@ -39,6 +39,7 @@ export { HostGuard } from "./io/host-guard.ts";
 export { HostTraffic } from "./io/host-traffic.ts";
 export { LinuxKernel } from "./io/linux-kernel.ts";
 export { createNamespaces } from "./io/namespaces.ts";
+export { ToolSessions } from "./io/tool-sessions.ts";
 export { type ServedPlugin, servePlugin } from "./io/plugin-server.ts";
 export { openProbeSocket } from "./io/probe-socket.ts";
 export { watchRoutes } from "./io/route-monitor.ts";

@@ -41,7 +41,7 @@ const CONTAINER_ASK_MS = 3000;
 
 /** Restores what the ledger holds. `sides.docker` is read when a container is named. */
 export async function openAttach(
-  { config, clock, random, log, stops }: Base,
+  { config, clock, random, log, stops, tools }: Base,
   ports: HostPorts,
   { rows, charters, self }: Pick<NetworksPorts, "rows" | "charters"> & { readonly self: PeerId },
   sides: Sides,
@@ -49,7 +49,7 @@ export async function openAttach(
   const attach = new Attach(
     {
       ...ports,
-      namespaces: createNamespaces(),
+      namespaces: createNamespaces(tools),
       // Where no host has it on an engine, the mesh may still have it.
       known: (name) => rows.networkByName(name) ?? wantedOf(charters.charter(name)),
       subnets: () => [config.ipallocRange, ...rows.networkList().map(({ row }) => row.subnet)],

@@ -9,7 +9,13 @@ import { type Clock, type HostPort, type Random, TsweaveError } from "../../mesh
 import { processClock } from "../../mesh/io/clock.ts";
 import type { LeveledLog } from "../../mesh/io/log.ts";
 import { cryptoRandom } from "../../mesh/io/random.ts";
-import { checkHost, createEngine, readUnderlay, subnetOverlaps } from "../../overlay/index.ts";
+import {
+  checkHost,
+  createEngine,
+  readUnderlay,
+  subnetOverlaps,
+  ToolSessions,
+} from "../../overlay/index.ts";
 import { chooseAdvertise, isOwnAddress, resolvePeers } from "../advertise.ts";
 import type { LaunchConfig } from "../config.ts";
 import type { DockerSilence } from "../launch-report.ts";
@@ -22,6 +28,8 @@ export interface Base {
   readonly random: Random;
   readonly log: LeveledLog;
   readonly stops: Stops;
+  /** The tools that stay open. */
+  readonly tools: ToolSessions;
   /** The address that peers are to prefer. */
   readonly advertise: HostPort;
   /** All addresses, that one first. */
@@ -53,12 +61,15 @@ export async function prepare(config: LaunchConfig, log: LeveledLog, stops: Stop
   const { mtuBytes } = await readUnderlay(host);
   const peers = named.filter((peer) => !isSelf(peer));
   checkInitCount(config.ipallocInit, peers.length + 1);
+  const tools = new ToolSessions({ clock });
+  stops.add("tools", () => tools.close());
   return {
     config,
     clock,
     random: cryptoRandom(),
     log,
     stops,
+    tools,
     advertise,
     hosts,
     bind: { host: bindFor(hosts, config), port: config.port },

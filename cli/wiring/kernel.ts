@@ -20,9 +20,9 @@ export function openReconciler(
   sides: Sides,
   healed: (network: HealedNetwork) => void,
 ): { readonly reconciler: Reconciler; readonly groups: GroupWatch } {
-  const { config, clock, log, stops } = base;
+  const { config, clock, log, stops, tools } = base;
   const part = log.child({ part: "kernel" });
-  const kernel = new LinuxKernel({ log: part, clock });
+  const kernel = new LinuxKernel({ log: part, clock, tools });
   stops.add("monitors", () => kernel.close());
   const locals = () => [
     ...(sides.docker?.docker.endpoints() ?? []),

@@ -8,6 +8,7 @@
 import { readBatchErrors, type StepFailure } from "../failures.ts";
 import type { Batch } from "../render.ts";
 import type { Run } from "./exec.ts";
+import type { ToolSessions } from "./tool-sessions.ts";
 
 const BATCH_TIMEOUT_MS = 60_000;
 
@@ -16,15 +17,34 @@ const SYSCTL_SCRIPT =
   'value=$1; shift; for file in "$@"; do ' +
   'if [ -e "$file" ]; then echo "$value" > "$file" || exit 1; fi; done';
 
-/** Applies one batch; resolves with the steps that failed. Throws when the tool cannot run. */
+/**
+ * Applies one batch; resolves with the steps that failed. Throws when the tool cannot run. Without
+ * `sessions` each tool is a process of its own.
+ */
 export async function runBatch<S>(
   run: Run,
   prefix: readonly string[],
   batch: Batch<S>,
+  sessions?: ToolSessions,
 ): Promise<StepFailure<S>[]> {
   if (batch.tool === "sysctl") return await runSysctl(run, prefix, batch);
   if (batch.tool === "nft") return await runNft(run, prefix, batch);
+  const { tool, netns, lines } = batch;
+  if (sessions !== undefined) {
+    const result = await sessions.run({ tool, netns }, lines, BATCH_TIMEOUT_MS);
+    if (result?.hasFailed === false) return [];
+    const failed = result === undefined ? batch : failedPart(batch, result);
+    return await runTool(run, prefix, failed);
+  }
   return await runTool(run, prefix, batch);
+}
+
+/** What is to be tried again: the lines that failed; all, where the tool gave up. */
+function failedPart<S>(batch: Batch<S>, { stderr }: { readonly stderr: string }): Batch<S> {
+  const { byLine, crash } = readBatchErrors(stderr);
+  if (crash !== undefined || byLine.size === 0) return batch;
+  const has = (_: unknown, index: number) => byLine.has(index + 1);
+  return { ...batch, lines: batch.lines.filter(has), steps: batch.steps.filter(has) };
 }
 
 async function runTool<S>(

@@ -45,7 +45,7 @@ export function toolEnv(): Record<string, string> {
  * Of every program. Output is bounded by execa: 100 MB, ten times the tables of the largest mesh.
  * Its own clean-up at exit would take the daemon's signals; what runs beside dies with its parent.
  */
-const COMMON = { reject: false, extendEnv: false, env: toolEnv(), cleanup: false } as const;
+export const COMMON = { reject: false, extendEnv: false, env: toolEnv(), cleanup: false } as const;
 
 /**
  * Runs `argv`. Throws `TOOL_MISSING` when the program does not exist, `TIMED_OUT` after

@@ -3,8 +3,8 @@
  *
  * Law: everything happens in namespaces and on devices named by us; the few commands in the
  * host's own namespace delete a veth end of ours or make and remove our namespaces.
- * A Join costs one process: the veth pair is made from inside the overlay namespace, already
- * enslaved and up, with its container end put into the host's.
+ * A Join costs one line to a tool that is open: the veth pair is made from inside the overlay
+ * namespace, already enslaved and up, with its container end put into the host's.
  */
 import { statfs } from "node:fs/promises";
 import type { Cancel, Clock, Kernel, Log } from "../../mesh/index.ts";
@@ -13,17 +13,30 @@ import { type Joins, readJoins } from "../groups/joins.ts";
 import { OBSERVE_LINES, observationInSlices } from "../observe.ts";
 import { type Batch, FILTER_KEYS, render } from "../render.ts";
 import { Slices } from "../slices.ts";
-import { emptyObservation, type ObservedNetwork, type Scope, type Step } from "../state.ts";
+import {
+  BRIDGE,
+  DIRECT,
+  emptyObservation,
+  type ObservedNetwork,
+  type Scope,
+  type Step,
+  VXLAN,
+} from "../state.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, type Run, run } from "./exec.ts";
 import { inodeOf, type MonitorHint, Monitors } from "./monitor.ts";
+import { OWN_NETNS, type ToolSessions } from "./tool-sessions.ts";
 
 const NETNS_DIR = "/run/netns";
 const NSFS_MAGIC = 0x6e736673;
+/** A monitor's line about one of those that entries are for. */
+const LOST_DEVICE = new RegExp(`^Deleted \\d+: (${BRIDGE}|${VXLAN}|${DIRECT})\\b`);
 
 export interface LinuxKernelOptions {
   readonly log: Log;
   readonly clock: Clock;
+  /** The tools that stay open. */
+  readonly tools: ToolSessions;
   /**
    * Path or name of the namespace that counts as the host's: VXLAN sockets and container ends
    * go there. Default: this process's own.
@@ -39,15 +52,17 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
   readonly #monitors: Monitors;
   readonly #log: Log;
   readonly #slices: Slices;
+  readonly #tools: ToolSessions;
   /** What `ip` calls the host's namespace when it works inside another. */
   readonly hostNetns: string;
 
   constructor(options: LinuxKernelOptions) {
     this.#prefix = options.prefix ?? [];
-    this.hostNetns = options.hostNetns ?? `/proc/${process.pid}/ns/net`;
+    this.hostNetns = options.hostNetns ?? OWN_NETNS;
     this.#log = options.log;
     this.#slices = new Slices(options.clock);
     this.#monitors = new Monitors(options.log);
+    this.#tools = options.tools;
   }
 
   /**
@@ -90,7 +105,12 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     if (!this.#monitors.strayed(netns, inode)) return;
     const pid = await this.#monitors.holder(netns);
     if (pid !== undefined && (await this.#nameAgain(netns, pid))) return;
-    await this.#monitors.unwatch(netns);
+    await this.#release(netns);
+  }
+
+  /** Ends what would keep a namespace. */
+  async #release(netns: string): Promise<void> {
+    await Promise.all([this.#monitors.unwatch(netns), this.#tools.release(netns)]);
   }
 
   async #nameAgain(netns: string, pid: number): Promise<boolean> {
@@ -105,16 +125,16 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
   /** Applies in order; table entries of `ip` and `bridge` run side by side. */
   async apply(steps: readonly Step[]): Promise<readonly StepFailure[]> {
     for (const step of steps) {
-      if (step.kind === "netns-del") await this.#monitors.unwatch(step.netns);
+      if (step.kind === "netns-del") await this.#release(step.netns);
     }
     const failures: StepFailure[] = [];
     for (const group of parallelGroups(render(steps, this.hostNetns))) {
-      const runs = group.map((batch) => runBatch(this.#run, this.#prefix, batch));
+      const runs = group.map((batch) => runBatch(this.#run, this.#prefix, batch, this.#tools));
       for (const failed of await Promise.all(runs)) failures.push(...failed);
     }
     // An observation that ran meanwhile may have begun to watch what is gone now.
     for (const step of steps) {
-      if (step.kind === "netns-del") await this.#monitors.unwatch(step.netns);
+      if (step.kind === "netns-del") await this.#release(step.netns);
     }
     return failures;
   }
@@ -137,7 +157,12 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
   }
 
   onDirty(notify: (hint?: MonitorHint) => void): Cancel {
-    return this.#monitors.subscribe(notify);
+    return this.#monitors.subscribe((hint) => {
+      if (hint !== undefined && LOST_DEVICE.test(hint.line)) {
+        void this.#tools.release(hint.scope.netns);
+      }
+      notify(hint);
+    });
   }
 
   /** Ends the monitors. The kernel state stays. */

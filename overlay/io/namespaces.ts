@@ -2,8 +2,8 @@
  * Network namespaces of this host as the attach machinery needs them: told apart, found again,
  * looked into, changed.
  *
- * Law: nothing here keeps a namespace alive: no descriptor is held, every process that enters one
- * ends within its deadline.
+ * Law: nothing here keeps a namespace alive but the host's: no descriptor is held, every process
+ * that enters another ends within its deadline.
  */
 import { readdir, readFile, stat, statfs } from "node:fs/promises";
 import type { NamespaceView } from "../attach/choice.ts";
@@ -14,6 +14,7 @@ import { parseObservation } from "../observe.ts";
 import { parseRoutes } from "../preflight.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, run } from "./exec.ts";
+import { OWN_NETNS, type ToolSessions } from "./tool-sessions.ts";
 
 const NSFS_MAGIC = 0x6e736673;
 const LOOK_LINES = "addr show\nroute show\n";
@@ -29,7 +30,8 @@ exit 1 if syscall($ARGV[0], fileno $socket, 1, 71, $cookie, $length) != 0;
 print unpack("Q", $cookie);
 `;
 
-export function createNamespaces(hostPath = `/proc/${process.pid}/ns/net`): Namespaces {
+/** Changes on the host's side go through `tools`; other namespaces are left at once. */
+export function createNamespaces(tools: ToolSessions, hostPath = OWN_NETNS): Namespaces {
   return {
     hostPath,
     bootId: async () => (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
@@ -37,7 +39,7 @@ export function createNamespaces(hostPath = `/proc/${process.pid}/ns/net`): Name
     cookieAt,
     find: findNamespace,
     look,
-    apply: applyEnds,
+    apply: (steps) => applyEnds(steps, tools),
     passFirewall,
   };
 }
@@ -75,25 +77,31 @@ async function findNamespace(inode: number): Promise<string | undefined> {
 
 async function look(path: string): Promise<NamespaceView> {
   const enter = ["nsenter", `--net=${path}`];
-  const argv = [...enter, "ip", "-j", "-d", "-force", "-batch", "-"];
-  const [ip, udp] = await Promise.all([
-    run(argv, { input: LOOK_LINES, tolerant: true }),
-    run([...enter, "cat", "/proc/net/udp"]),
-  ]);
+  // One process: the sockets, then links, addresses and routes.
+  const look = ["sh", "-c", 'cat /proc/net/udp && exec "$@"', "sh"];
+  const argv = [...enter, ...look, "ip", "-j", "-d", "-force", "-batch", "-"];
+  const ip = await run(argv, { input: LOOK_LINES, tolerant: true });
   if (ip.exitCode !== 0) throw commandFailed(argv, ip);
-  const [links = "[]", routes = "[]"] = ip.stdout.split("\n").filter((line) => line !== "");
+  const shown = ip.stdout.split("\n").filter((line) => line !== "");
+  const [links = "[]", routes = "[]"] = shown.filter((line) => line.startsWith("["));
   const { links: observed } = parseObservation(path, { ip: links, fdb: "", filters: "" });
   return {
     links: observed,
     routes: parseRoutes(routes),
     hasDefaultRoute: routes.includes('"dst":"default"'),
-    hasResolver: udp.stdout.includes(DOCKER_RESOLVER),
+    hasResolver: shown.some((line) => line.includes(DOCKER_RESOLVER)),
   };
 }
 
-async function applyEnds(steps: readonly EndStep[]): Promise<readonly StepFailure<EndStep>[]> {
+async function applyEnds(
+  steps: readonly EndStep[],
+  tools: ToolSessions,
+): Promise<readonly StepFailure<EndStep>[]> {
   const failures: StepFailure<EndStep>[] = [];
-  for (const batch of renderEnds(steps)) failures.push(...(await runBatch(run, [], batch)));
+  for (const batch of renderEnds(steps)) {
+    const open = batch.netns === undefined ? tools : undefined;
+    failures.push(...(await runBatch(run, [], batch, open)));
+  }
   return realFailures(failures);
 }
 

@@ -5,6 +5,7 @@
 import type { Clock } from "../../mesh/index.ts";
 import { run } from "../../overlay/io/exec.ts";
 import { LinuxKernel } from "../../overlay/io/linux-kernel.ts";
+import { ToolSessions } from "../../overlay/io/tool-sessions.ts";
 import {
   containerEnd,
   type LocalEndpoint,
@@ -32,6 +33,7 @@ export interface NetnsHost {
   readonly peer: string;
   readonly network: Network;
   readonly kernel: LinuxKernel;
+  readonly tools: ToolSessions;
   readonly reconciler: Reconciler;
   readonly log: QuietLog;
   /** What the reconciler reads; change it freely. */
@@ -101,6 +103,7 @@ export class NetnsLab {
     for (const host of this.hosts) {
       await host.reconciler.stop();
       await host.kernel.close();
+      await host.tools.close();
       await host.reconciler.removeNetwork(host.network);
     }
     for (const netns of this.#namespaces.toReversed()) await exitCode(`ip netns del ${netns}`);
@@ -109,7 +112,8 @@ export class NetnsLab {
   #makeHost(index: number, netns: string): NetnsHost {
     const log = new QuietLog();
     const prefix = ["nsenter", `--net=/run/netns/${netns}`];
-    const kernel = new LinuxKernel({ log, clock: realClock, hostNetns: netns, prefix });
+    const tools = new ToolSessions({ clock: realClock, hostNetns: netns, prefix });
+    const kernel = new LinuxKernel({ log, clock: realClock, tools, hostNetns: netns, prefix });
     const network: Network = {
       name: "tsweave",
       id: `${index}${this.#tag}`.padEnd(10, "0").padEnd(64, "f"),
@@ -129,7 +133,7 @@ export class NetnsLab {
       keep: { mayRemove: () => true, mayRemoveEndpoint: () => true },
     };
     const reconciler = new Reconciler({ kernel, clock: realClock, log }, () => host.input);
-    const host: NetnsHost = { netns, vtep, peer, network, kernel, reconciler, log, input };
+    const host: NetnsHost = { netns, vtep, peer, network, kernel, tools, reconciler, log, input };
     return host;
   }
 
