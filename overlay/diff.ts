@@ -29,12 +29,20 @@ export function* diffInSlices(
   observed: ObservedNetwork,
   keep: Keep,
 ): Sliced<Step[]> {
-  const steps = diffSkeleton(desired, observed);
+  const steps = deviceSteps(desired, observed, keep);
   const rebuilt = steps.some((step) => step.kind === "vxlan-add");
-  const base = rebuilt ? { ...emptyObservation(observed.netns), links: observed.links } : observed;
-  const stray = strayPorts(desired, base, keep);
+  const base = rebuilt ? emptyObservation(observed.netns) : observed;
   const remote = yield* remoteInSlices(desired, base, keep);
-  return steps.concat(stray, remote, copySteps(desired, base.floods, keep));
+  return steps.concat(remote, copySteps(desired, base.floods, keep));
+}
+
+/** All but the entries: namespace, devices, ports that are there and ports that should not be. */
+export function deviceSteps(
+  desired: DesiredNetwork,
+  observed: ObservedNetwork,
+  keep: Keep,
+): Step[] {
+  return diffSkeleton(desired, observed).concat(strayPorts(desired, observed, keep));
 }
 
 /** Steps that bring up the namespace, br0, vxlan0 and the ports that exist, without entries. */

@@ -22,17 +22,17 @@ interface Tables {
   /** Destinations of the forwards; one too many is corrected by the next load. */
   readonly vteps: Set<string>;
   /** See Known. */
-  written: Set<string> | undefined;
+  written: Map<string, Step> | undefined;
 }
 
 /** What was known before the kernel was looked at. */
 export interface Known {
   readonly tables: EntryTables;
   /**
-   * Keys (`entryKey`) of what was written while looking, of which `tables` tell nothing.
+   * What was written while looking, by `entryKey`, of which `tables` tell nothing.
    * BOUNDED: entries of the tables.
    */
-  readonly written: ReadonlySet<string>;
+  readonly written: ReadonlyMap<string, Step>;
 }
 
 export class Mirror {
@@ -44,17 +44,20 @@ export class Mirror {
   /**
    * Takes over an observation; one without vxlan0 counts as not ready. Its tables are not copied,
    * there may be fifty thousand entries in each: from now on steps that are noted change them.
+   * What was written since `known` is noted again, since the look may have missed it.
    */
   load(observed: ObservedNetwork): void {
     if (observed.state !== "present") {
       this.#byNetns.delete(observed.netns);
       return;
     }
+    const written = this.#byNetns.get(observed.netns)?.written;
     const { neighbours, forwards, floods, steers } = observed;
     const vteps = new Set<string>();
     for (const { vtep } of forwards.values()) vteps.add(vtep);
     const tables = { neighbours, forwards, floods, steers, vteps, written: undefined };
     this.#byNetns.set(observed.netns, tables);
+    for (const step of written?.values() ?? []) this.#note(step);
   }
 
   /**
@@ -64,7 +67,7 @@ export class Mirror {
   known(netns: string): Known | undefined {
     const tables = this.#byNetns.get(netns);
     if (tables === undefined) return undefined;
-    const written = new Set<string>();
+    const written = new Map<string, Step>();
     tables.written = written;
     return { tables, written };
   }
@@ -104,7 +107,7 @@ export class Mirror {
     const tables = this.#byNetns.get(step.netns);
     if (tables === undefined) return;
     const key = tables.written && entryKey(step);
-    if (key !== undefined) tables.written?.add(key);
+    if (key !== undefined) tables.written?.set(key, step);
     if (step.kind === "neigh-put") tables.neighbours.set(step.ip, step.mac);
     if (step.kind === "neigh-del") tables.neighbours.delete(step.ip);
     if (step.kind === "forward-put") {

@@ -5,10 +5,11 @@
  * Law: the pairs move with their containers attached, so what runs misses a few packets and no
  * more; the old namespace goes last, and only with nothing of ours in it.
  */
+import { applyNoted } from "./apply.ts";
 import { desiredNetwork } from "./desired.ts";
 import { diffSkeleton } from "./diff.ts";
 import { type Network, netnsName, overlayEnd } from "./model.ts";
-import { applyNoted, type PassContext } from "./pass.ts";
+import type { PassContext } from "./pass.ts";
 import { removeNamespace } from "./plug.ts";
 import { type Step, VXLAN } from "./state.ts";
 
@@ -22,6 +23,7 @@ export async function moveNetwork(
   const [netns, target] = [netnsName(from), netnsName(to)];
   const old = await context.kernel.observe({ netns });
   if (old.state === "present") {
+    for (const name of [netns, target]) context.meanwhile.of(name)?.remade();
     // Its VNI is needed by the new one.
     await applyNoted(context, [{ kind: "link-del", netns, device: VXLAN }]);
     const observed = await context.kernel.observe({ netns: target });

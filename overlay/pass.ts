@@ -1,24 +1,24 @@
 /**
- * One full pass over all networks: observe, diff, apply, observe again.
+ * One full pass over all networks, and what it would do.
  *
- * Laws: the first observation happens outside the queue and the tables are read after it,
- * inside, so a Join that came in between is seen and never undone; what still differs after
- * applying is drift and is reported, not assumed away; one broken network does not stop the
- * others.
+ * Laws: the tables are read after the kernel was looked at, so a Join that came in between is seen
+ * and never undone; what still differs after applying is drift and is reported, not assumed away;
+ * one broken network does not stop the others.
  */
 import { type Kernel, type Log, messageOf } from "../mesh/index.ts";
 import { type DesiredOptions, desiredInSlices } from "./desired.ts";
-import { diffInSlices, unplugged } from "./diff.ts";
+import { diffInSlices } from "./diff.ts";
 import type { Keep } from "./diff-remote.ts";
-import { failureText, isGone, realFailures, type StepFailure } from "./failures.ts";
 import type { RemoteGroups } from "./groups/copies.ts";
-import { type HealedNetwork, healedBy } from "./healed.ts";
+import type { HealedNetwork } from "./healed.ts";
+import type { Meanwhile } from "./meanwhile.ts";
 import type { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName, type RemoteEndpoint } from "./model.ts";
-import { stillRight } from "./recheck.ts";
+import { reconcileNetwork } from "./network-pass.ts";
+import { currentOf } from "./recheck.ts";
 import type { SerialQueue } from "./serial.ts";
 import type { Slices } from "./slices.ts";
-import type { DesiredNetwork, ObservedNetwork, Scope, Step } from "./state.ts";
+import type { ObservedNetwork, Scope, Step } from "./state.ts";
 
 /** Everything a pass decides from, read at one moment. */
 export interface ReconcileInput {
@@ -44,7 +44,13 @@ export interface KernelPort extends Kernel<Scope, ObservedNetwork, Step> {
 export interface PassContext {
   readonly kernel: KernelPort;
   readonly log: Log;
+  /** Whatever changes the kernel takes a turn of it. */
   readonly queue: SerialQueue;
+  /** Long work in many turns: one of them at a time waits in `queue`, so that others pass it. */
+  readonly parts: SerialQueue;
+  readonly meanwhile: Meanwhile;
+  /** Steps of one batch. */
+  readonly batchSteps: number;
   readonly slices: Slices;
   readonly mirror: Mirror;
   readonly source: () => ReconcileInput;
@@ -61,15 +67,14 @@ export interface PassResult {
   readonly unplugged: readonly string[];
 }
 
-interface NetworkResult {
+/** What a pass over one network did. */
+export interface NetworkResult {
   readonly steps: readonly Step[];
   readonly drift: number;
   readonly error: string | undefined;
   readonly unplugged: readonly string[];
 }
 
-/** Making the text of so many takes about 10 ms, in which this process answers nobody. */
-const STEPS_AT_ONCE = 3000;
 /** Namespaces observed at once: each takes three processes. */
 const PARALLEL = 4;
 
@@ -94,9 +99,13 @@ export async function planPass(context: PassContext): Promise<Step[]> {
   const steps: Step[][] = [];
   for (const network of context.source().networks) {
     const observed = await context.kernel.observe({ netns: netnsName(network) });
-    const wanted = await lookup(context, network);
-    if (wanted === undefined) continue;
-    steps.push(await context.slices.run(diffInSlices(wanted.desired, observed, wanted.keep)));
+    const input = context.source();
+    const current = currentOf(input, network);
+    if (current === undefined) continue;
+    const { locals, remotes, options, groups, keep } = input;
+    const wanted = desiredInSlices(current, locals, remotes, options, groups);
+    const desired = await context.slices.run(wanted);
+    steps.push(await context.slices.run(diffInSlices(desired, observed, keep)));
   }
   return steps.flat();
 }
@@ -110,69 +119,4 @@ async function passOne(context: PassContext, network: Network): Promise<NetworkR
     context.mirror.drop(netnsName(network));
     return { steps: [], drift: 1, error: text, unplugged: [] };
   }
-}
-
-async function reconcileNetwork(context: PassContext, network: Network): Promise<NetworkResult> {
-  const { kernel, queue, mirror, slices, source } = context;
-  const scope = { netns: netnsName(network) };
-  const known = mirror.known(scope.netns);
-  const observed = await kernel.observe(scope);
-  return await queue.run(async () => {
-    const wanted = await lookup(context, network);
-    if (wanted === undefined) return { steps: [], drift: 0, error: undefined, unplugged: [] };
-    const { desired, keep } = wanted;
-    mirror.load(observed);
-    const isNewMtu = mirror.isNewMtu(scope.netns, desired.mtuBytes);
-    const steps = await slices.run(diffInSlices(desired, observed, keep));
-    if (steps.length === 0) {
-      return { steps, drift: 0, error: undefined, unplugged: unplugged(desired, observed) };
-    }
-    const drifted = isNewMtu
-      ? steps.filter(({ kind }) => !/^(bridge|port)-set$/.test(kind))
-      : steps;
-    const healed = await slices.run(healedBy(network.name, drifted, observed, known));
-    if (healed !== undefined) context.healed?.(healed);
-    const still = (part: readonly Step[]) =>
-      stillRight(part, network, source(), mirror.tables(scope.netns));
-    const [failed] = await applyNoted(context, steps, still);
-    const error = failed && `network ${network.name}: ${failureText(failed)}`;
-    // Verified inside the queue: nothing else of ours can have changed the kernel in between.
-    const after = await kernel.observe(scope);
-    mirror.load(after);
-    const drift = still(await slices.run(diffInSlices(desired, after, keep))).length;
-    return { steps, drift, error, unplugged: unplugged(desired, after) };
-  });
-}
-
-/**
- * Applies steps and keeps the mirror right; `still` leaves out of a part what is not right any more
- * when its turn comes. Resolves with the failures that matter.
- */
-export async function applyNoted(
-  context: Pick<PassContext, "kernel" | "mirror">,
-  steps: readonly Step[],
-  still: (part: readonly Step[]) => readonly Step[] = (part) => part,
-): Promise<StepFailure[]> {
-  const found: StepFailure[] = [];
-  for (let start = 0; start < steps.length; start += STEPS_AT_ONCE) {
-    const part = still(steps.slice(start, start + STEPS_AT_ONCE));
-    const failures = await context.kernel.apply(part);
-    const failed = new Set(failures.filter((failure) => !isGone(failure)).map(({ step }) => step));
-    context.mirror.note(part.filter((step) => !failed.has(step)));
-    found.push(...realFailures(failures));
-  }
-  return found;
-}
-
-/** What a network should be, by the tables as they are at this moment; the rest takes a while. */
-async function lookup(
-  { source, slices }: PassContext,
-  network: Network,
-): Promise<{ readonly desired: DesiredNetwork; readonly keep: Keep } | undefined> {
-  const input = source();
-  const current = input.networks.find(({ name, id }) => name === network.name && id === network.id);
-  if (current === undefined) return undefined;
-  const { locals, remotes, options, groups, keep } = input;
-  const desired = await slices.run(desiredInSlices(current, locals, remotes, options, groups));
-  return { desired, keep };
 }

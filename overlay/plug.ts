@@ -6,12 +6,13 @@
  * or a crash left behind; local wins, so remote entries of the same addresses go first.
  */
 import { TsweaveError } from "../mesh/index.ts";
-import { isMac } from "./address.ts";
+import { canonicalIp, isMac } from "./address.ts";
+import { applyNoted } from "./apply.ts";
 import { desiredNetwork } from "./desired.ts";
 import { diffSkeleton } from "./diff.ts";
 import { realFailures, type StepFailure } from "./failures.ts";
 import { containerEnd, type LocalEndpoint, type Network, netnsName, overlayEnd } from "./model.ts";
-import { applyNoted, type PassContext } from "./pass.ts";
+import type { PassContext } from "./pass.ts";
 import { BRIDGE, emptyObservation, type Step, VXLAN } from "./state.ts";
 import { evictionSteps } from "./touched.ts";
 
@@ -29,6 +30,10 @@ export async function plugEndpoint(
   if (!isMac(endpoint.mac)) {
     throw new TsweaveError("BAD_REQUEST", `${endpoint.mac} is not a unicast MAC address`);
   }
+  const others = context.meanwhile.of(netns);
+  others?.device(overlayEnd(endpoint.id));
+  const { ip, mac } = endpoint;
+  others?.entries({ ips: new Set([canonicalIp(ip)]), macs: new Set([mac]) });
   const veth = vethStep(netns, endpoint, network);
   const tables = context.mirror.tables(netns);
   const evict = evictionSteps(netns, endpoint, tables);
@@ -49,6 +54,7 @@ async function plugThoroughly(
 ): Promise<void> {
   const { kernel, mirror, source } = context;
   const netns = netnsName(network);
+  context.meanwhile.of(netns)?.remade();
   const observed = await kernel.observe({ netns });
   mirror.load(observed);
   const wanted = desiredNetwork(network, [], [], source().options);
@@ -73,7 +79,9 @@ export async function unplugEndpoint(
   network: Pick<Network, "id">,
 ): Promise<void> {
   const netns = netnsName(network);
-  const step: Step = { kind: "link-del", netns, device: overlayEnd(endpointId) };
+  const device = overlayEnd(endpointId);
+  context.meanwhile.of(netns)?.device(device);
+  const step: Step = { kind: "link-del", netns, device };
   const failures = await context.kernel.apply([step]);
   if (failures.length === 0) return;
   throwFirst(netns, realFailures(failures));
@@ -94,6 +102,7 @@ export async function removeNamespace(
   } catch (error) {
     context.log.warn({ netns, error }, "cannot read a namespace that is to be removed");
   }
+  context.meanwhile.of(netns)?.remade();
   context.mirror.drop(netns);
   if (observed.state === "absent") return;
   // Devices first: a process that still pins the namespace must not keep the network alive.

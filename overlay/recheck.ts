@@ -5,8 +5,8 @@
  * compares, and lets others in between: a peer that came back meanwhile is "here and complete" as a
  * proof, while the rows that were read before its return lack all that is its. So an entry goes
  * only when rows and proofs of one and the same moment say so. What else a pass decided from older
- * rows needs no second look: the change that made them old waits in the queue right behind it, or
- * has asked for the next pass.
+ * rows needs no second look: the change that made them old was applied meanwhile (meanwhile.ts),
+ * waits in the queue, or has asked for the next pass.
  */
 import { networkCopies } from "./desired.ts";
 import type { EntryTables } from "./diff-remote.ts";
@@ -28,7 +28,7 @@ export function stillRight(
 ): readonly Step[] {
   const removals = steps.filter(isRemoval);
   if (removals.length === 0) return steps;
-  const current = input.networks.find(({ name, id }) => name === network.name && id === network.id);
+  const current = currentOf(input, network);
   if (current === undefined || tables === undefined) {
     return steps.filter((step) => !isRemoval(step));
   }
@@ -43,6 +43,14 @@ export function stillRight(
   const target = { netns: netnsName(current), copies };
   for (const step of copySteps(target, tables.floods, input.keep)) again.add(keyOf(step));
   return entries.filter((step) => !isCopy(step) || again.has(keyOf(step)));
+}
+
+/** The network as it is now; undefined: it is not this host's any more. */
+export function currentOf(
+  { networks }: Pick<ReconcileInput, "networks">,
+  network: Network,
+): Network | undefined {
+  return networks.find(({ name, id }) => name === network.name && id === network.id);
 }
 
 function isRemoval(step: Step): boolean {

@@ -7,16 +7,17 @@
  * event, so hints cannot keep it going; stopping leaves the kernel as it is.
  */
 import { type Cancel, type Clock, type Log, messageOf, TIMES } from "../mesh/index.ts";
+import { applyNoted, BATCH_STEPS } from "./apply.ts";
 import { networkCopies } from "./desired.ts";
-import type { EntryTables } from "./diff-remote.ts";
+import type { EntryTables, Touched } from "./diff-remote.ts";
 import { copySteps, vtepsAfter } from "./groups/copies.ts";
 import type { HealedNetwork } from "./healed.ts";
 import { Hints } from "./hints.ts";
+import { Meanwhile } from "./meanwhile.ts";
 import { Mirror } from "./mirror.ts";
 import { type LocalEndpoint, type Network, netnsName } from "./model.ts";
 import { moveNetwork } from "./move.ts";
 import {
-  applyNoted,
   fullPass,
   type KernelPort,
   type PassContext,
@@ -24,12 +25,11 @@ import {
   type ReconcileInput,
 } from "./pass.ts";
 import { plugEndpoint, removeNamespace, unplugEndpoint } from "./plug.ts";
-import { stillRight } from "./recheck.ts";
-import { batchText, render } from "./render.ts";
+import { batchText, render, renderInSlices } from "./render.ts";
 import { CoalescingWorker, SerialQueue } from "./serial.ts";
-import { type Sliced, Slices, whole } from "./slices.ts";
+import { Slices } from "./slices.ts";
 import type { Step } from "./state.ts";
-import { type RemoteChange, touchedInSlices } from "./touched.ts";
+import { type RemoteChange, touchedSteps } from "./touched.ts";
 
 export interface ReconcilerPorts {
   readonly kernel: KernelPort;
@@ -37,6 +37,8 @@ export interface ReconcilerPorts {
   readonly log: Log;
   /** Told what a full pass put right that somebody else had changed. */
   readonly healed?: (network: HealedNetwork) => void;
+  /** Steps of one batch, for which whatever comes in between waits. Default: BATCH_STEPS. */
+  readonly batchSteps?: number;
 }
 
 export interface ReconcileStatus {
@@ -66,8 +68,8 @@ const HINT_DUTY = 10;
 const HINT_SPACING_MS = 1000;
 const HINT_SPACING_MS_MAX = 3000;
 const RETRY_MS = 1000;
-/** Changed rows that take a millisecond or two. */
-const FEW = 100;
+/** A changed row is three entries, and counts twice: `ip` and `bridge` wait for one another. */
+const ROW_STEPS = 6;
 
 export class Reconciler {
   readonly #ports: ReconcilerPorts;
@@ -77,6 +79,8 @@ export class Reconciler {
   /** Changed keys that wait for the queue. BOUNDED: rows of the mesh; emptied each turn. */
   #changes: RemoteChange[] = [];
   #changesApplied: Promise<void> | undefined;
+  /** The last changes that took more than one batch. */
+  #manyChanges: Promise<void> = Promise.resolve();
   /** Other hosts have members of other groups. */
   #groupsChanged = false;
   #unsubscribe: Cancel | undefined;
@@ -98,10 +102,12 @@ export class Reconciler {
   /** `source` is read afresh for every decision; it must list an endpoint before it is plugged. */
   constructor(ports: ReconcilerPorts, source: () => ReconcileInput) {
     this.#ports = ports;
-    const { kernel, log, healed } = ports;
+    const { kernel, log, healed, batchSteps = BATCH_STEPS } = ports;
     const mirror = new Mirror();
-    const [queue, slices] = [new SerialQueue(), new Slices(ports.clock)];
-    this.#context = { kernel, log, source, mirror, queue, slices, healed };
+    const [queue, parts] = [new SerialQueue(), new SerialQueue()];
+    const [slices, meanwhile] = [new Slices(ports.clock), new Meanwhile()];
+    const own = { mirror, queue, parts, meanwhile, slices };
+    this.#context = { kernel, log, source, healed, batchSteps, ...own };
     this.#worker = new CoalescingWorker(ports.clock, "reconcile", () => this.#pass());
     this.#hints = new Hints(ports.clock, this.#context.mirror, () => this.#lookAgain(0));
   }
@@ -131,13 +137,14 @@ export class Reconciler {
   }
 
   /**
-   * Programs changed remote rows at once, from memory: one `ip` and one `bridge` process for all
-   * changes that came together. Resolves when they are in the kernel or left to a full pass. Their
-   * cost follows the changes, not the mesh: the kernel's own echo confirms them (echo.ts).
+   * Programs changed remote rows at once, from memory: one `ip` and one `bridge` process for a
+   * batch of those that came together. Resolves when they are in the kernel or left to a full
+   * pass. Their cost follows the changes, not the mesh: the kernel's own echo confirms them
+   * (echo.ts).
    */
   applyRemote(changes: readonly RemoteChange[]): Promise<void> {
     for (const change of changes) this.#changes.push(change);
-    this.#changesApplied ??= this.#context.queue.run(() => this.#applyChanges());
+    this.#changesApplied ??= this.#applyWaiting();
     return this.#changesApplied;
   }
 
@@ -190,11 +197,15 @@ export class Reconciler {
 
   /** Text of what a pass would apply now; changes nothing. */
   async plan(): Promise<string> {
-    return batchText(render(await planPass(this.#context), this.#ports.kernel.hostNetns));
+    const steps = await planPass(this.#context);
+    const { kernel, slices } = this.#context;
+    return batchText(await slices.run(renderInSlices(steps, kernel.hostNetns)));
   }
 
   async #pass(): Promise<void> {
     const { clock } = this.#ports;
+    // Looking at a mesh of which half has arrived costs as much as bringing in the other half.
+    await this.#manyChanges;
     const startMs = clock.nowMs();
     const result = await fullPass(this.#context).catch((error: unknown) => ({
       steps: [],
@@ -238,13 +249,35 @@ export class Reconciler {
     this.#worker.request(Math.max(delayMs, earliestMs));
   }
 
+  /** All that came together, in turns of the queue. */
+  async #applyWaiting(): Promise<void> {
+    const { queue, batchSteps } = this.#context;
+    const atOnce = Math.max(1, Math.floor(batchSteps / ROW_STEPS));
+    let changes: readonly RemoteChange[] = [];
+    await queue.run(async () => {
+      changes = this.#changes;
+      this.#changes = [];
+      this.#changesApplied = undefined;
+      const groupsChanged = this.#groupsChanged;
+      this.#groupsChanged = false;
+      await this.#applyChanges(changes.slice(0, atOnce), groupsChanged);
+    });
+    if (changes.length <= atOnce) return;
+    const rest = this.#applyRest(changes, atOnce);
+    this.#manyChanges = rest;
+    await rest;
+  }
+
+  async #applyRest(changes: readonly RemoteChange[], atOnce: number): Promise<void> {
+    const { queue, parts } = this.#context;
+    for (let start = atOnce; start < changes.length; start += atOnce) {
+      const some = changes.slice(start, start + atOnce);
+      await parts.run(() => queue.run(() => this.#applyChanges(some, false)));
+    }
+  }
+
   /** Runs in the queue. Never rejects: what fails is left to the next full pass. */
-  async #applyChanges(): Promise<void> {
-    const changes = this.#changes;
-    this.#changes = [];
-    this.#changesApplied = undefined;
-    const groupsChanged = this.#groupsChanged;
-    this.#groupsChanged = false;
+  async #applyChanges(changes: readonly RemoteChange[], groupsChanged: boolean): Promise<void> {
     const leave = (error: unknown) => {
       this.#ports.log.warn({ error: messageOf(error) }, "changed rows left to a full pass");
       this.#worker.request();
@@ -260,42 +293,38 @@ export class Reconciler {
     }
   }
 
-  /** Few changes are decided and applied in one turn; more give way, so see recheck.ts. */
+  /** Decided and applied in one turn, so nothing that it removes can have come back. */
   async #applyChanged(
     network: Network,
     changes: readonly RemoteChange[],
     groupsChanged: boolean,
   ): Promise<void> {
-    const { source, mirror, slices } = this.#context;
-    const netns = netnsName(network);
-    const tables = mirror.tables(netns);
+    const tables = this.#context.mirror.tables(netnsName(network));
     if (tables === undefined) {
       this.request(`changes in ${network.name} before its first pass`);
       return;
     }
-    const work = this.#changedSteps(network, changes, groupsChanged, tables);
-    const isFew = changes.length <= FEW;
-    const steps = isFew ? whole(work) : await slices.run(work);
-    const still = isFew
-      ? undefined
-      : (part: readonly Step[]) => stillRight(part, network, source(), mirror.tables(netns));
-    const [failed] = await applyNoted(this.#context, steps, still);
+    const steps = this.#changedSteps(network, changes, groupsChanged, tables);
+    const [failed] = await applyNoted(this.#context, steps);
     this.#count(steps);
     if (failed !== undefined) throw new Error(`${failed.step.kind}: ${failed.error}`);
   }
 
-  *#changedSteps(
+  #changedSteps(
     network: Network,
     changes: readonly RemoteChange[],
     groupsChanged: boolean,
     tables: EntryTables,
-  ): Sliced<Step[]> {
-    const { source, mirror } = this.#context;
+  ): readonly Step[] {
+    const { source, mirror, meanwhile } = this.#context;
     const input = source();
     const netns = netnsName(network);
-    const touched = yield* touchedInSlices(network, changes, input, tables);
+    const others = meanwhile.of(netns);
+    const told = (decided: Touched) => others?.entries(decided);
+    const touched = touchedSteps(network, changes, input, tables, told);
     const vteps = vtepsAfter(mirror.vteps(netns), touched);
     if (!groupsChanged && vteps === undefined) return touched;
+    others?.copies();
     const known = vteps ?? mirror.vteps(netns);
     const copies = networkCopies(network, known, input.groups ?? [], input.options);
     return touched.concat(copySteps({ netns, copies }, tables.floods, input.keep));

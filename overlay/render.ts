@@ -6,6 +6,7 @@
  * is not plain (a space, a quote, a newline) never reaches a batch.
  */
 import { TsweaveError } from "../mesh/index.ts";
+import { inSlices, type Sliced, whole } from "./slices.ts";
 import { BRIDGE, DIRECT, type Step, VXLAN } from "./state.ts";
 
 export interface Batch<S = Step> {
@@ -30,7 +31,12 @@ export const FILTER_KEYS = ["iptables", "ip6tables", "arptables"].map(
  * `hostNetns` is a path or name by which `ip` finds the host's namespace from inside another one.
  */
 export function render(steps: readonly Step[], hostNetns: string): Batch[] {
-  return batchesOf(steps, (step) => renderStep(step, hostNetns), isEntry);
+  return whole(renderInSlices(steps, hostNetns));
+}
+
+/** `render` for as many steps as there are. */
+export function renderInSlices(steps: readonly Step[], hostNetns: string): Sliced<Batch[]> {
+  return batchesInSlices(steps, (step) => renderStep(step, hostNetns), isEntry);
 }
 
 /** The same for steps of any kind, with the line of each. */
@@ -39,8 +45,16 @@ export function batchesOf<S>(
   lineOf: (step: S) => Line,
   isEntryStep: (step: S) => boolean,
 ): Batch<S>[] {
+  return whole(batchesInSlices(steps, lineOf, isEntryStep));
+}
+
+function* batchesInSlices<S>(
+  steps: readonly S[],
+  lineOf: (step: S) => Line,
+  isEntryStep: (step: S) => boolean,
+): Sliced<Batch<S>[]> {
   const batches: Batch<S>[] = [];
-  for (const step of steps) {
+  yield* inSlices(steps, (step) => {
     const line = lineOf(step);
     const last = batches.at(-1);
     const entriesOnly = isEntryStep(step);
@@ -52,7 +66,7 @@ export function batchesOf<S>(
       const { tool, netns, text } = line;
       batches.push({ tool, netns, lines: [text], steps: [step], entriesOnly });
     }
-  }
+  });
   return batches;
 }
 

@@ -28,14 +28,16 @@ export function touchedSteps(...input: Parameters<typeof touchedInSlices>): Step
   return whole(touchedInSlices(...input));
 }
 
-/** Steps for the touched keys of one network. */
+/** Steps for the touched keys of one network; `told` hears which keys they decide on. */
 export function* touchedInSlices(
   network: Network,
   changes: readonly RemoteChange[],
   input: ReconcileInput,
   tables: EntryTables,
+  told?: (decided: Touched) => void,
 ): Sliced<Step[]> {
   const { only, candidates } = yield* tied(network, changes, input, tables);
+  told?.(only);
   const locals = input.locals.filter((endpoint) => endpoint.network === network.name);
   const { ips: localIps, macs: localMacs } = localKeys(network, locals);
   const remote = yield* entriesInSlices(network, localIps, localMacs, candidates, input.options);

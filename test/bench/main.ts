@@ -15,6 +15,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   control: async () => (await import("./control/bench.ts")).benchControl,
   data: async () => (await import("./data/bench.ts")).benchData,
   kernel: async () => (await import("./kernel/bench.ts")).benchKernel,
+  joins: async () => (await import("./joins/bench.ts")).benchJoins,
   dns: async () => (await import("./dns/bench.ts")).benchDns,
   ipalloc: async () => (await import("./ipalloc/bench.ts")).benchIpalloc,
   sim: async () => (await import("./sim/bench.ts")).benchSim,

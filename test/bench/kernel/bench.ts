@@ -2,7 +2,6 @@
  * `bench kernel`: how fast the reconciler brings remote endpoints into the kernel, cold and one at
  * a time, against raw batches, and what it costs in processor time, stalls and memory.
  */
-import { fork } from "node:child_process";
 import { run } from "../../lab/exec.ts";
 import { bundle, scratchDir } from "../lib/bundle.ts";
 import { Calm } from "../lib/calm.ts";
@@ -11,6 +10,7 @@ import { cpuMs } from "../lib/processes.ts";
 import type { Figure, Section } from "../lib/report.ts";
 import { ENTRIES, type Measured } from "./endpoints.ts";
 import { makeFloor, processPerEntryMs, rawBatchMs } from "./floor.ts";
+import { ownTag, removeNamespaces, runWorker } from "./run-worker.ts";
 
 /** Endpoints, and in how many rounds. */
 const SIZES: readonly (readonly [size: number, rounds: number])[] = [
@@ -35,7 +35,7 @@ interface Samples {
 export async function benchKernel(options: BenchOptions): Promise<Section> {
   const { cleanup, quick, say } = options;
   const worker = await bundle("kernel/worker.ts", scratchDir(cleanup));
-  const tag = `k${(process.pid % 46_656).toString(36)}`;
+  const tag = ownTag("k");
   cleanup.add("namespaces", () => removeNamespaces(tag));
   const sizes = quick ? QUICK_SIZES : SIZES;
   const all: Samples[] = sizes.map(([size, rounds]) => ({
@@ -52,7 +52,8 @@ export async function benchKernel(options: BenchOptions): Promise<Section> {
       say(`round ${round + 1}: ${samples.size} endpoints`);
       await calm.wait();
       await floors(samples, `tw${tag}-f`);
-      samples.measured.push(await runWorker(worker, { tag, endpoints: samples.size }, options));
+      const wish = { tag, endpoints: samples.size };
+      samples.measured.push(await runWorker<Measured>(worker, wish, cleanup));
     }
   }
   return {
@@ -72,36 +73,6 @@ async function floors({ size, rawMs, rawCpuMs, singlesMs }: Samples, netns: stri
   const oneMs = await processPerEntryMs(netns, SINGLES);
   singlesMs.push(oneMs * size * ENTRIES);
   await run(["ip", "netns", "del", netns]);
-}
-
-/** The namespaces of a worker or of the floor that were left by an interruption. */
-async function removeNamespaces(tag: string): Promise<void> {
-  const own = new RegExp(`^(tw${tag}-\\w+|tsweave-\\d${tag}0*)$`);
-  const { stdout } = await run(["ip", "netns", "list"]);
-  for (const line of stdout.split("\n")) {
-    const name = line.split(" ")[0] ?? "";
-    if (own.test(name)) await run(["ip", "netns", "del", name], { allowFailure: true });
-  }
-}
-
-async function runWorker(
-  worker: string,
-  options: { readonly tag: string; readonly endpoints: number },
-  { cleanup }: BenchOptions,
-): Promise<Measured> {
-  const child = fork(worker, [JSON.stringify(options)], { stdio: "inherit" });
-  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  cleanup.add("the worker", async () => {
-    child.kill("SIGKILL");
-    await gone;
-  });
-  const measured = await new Promise<Measured>((resolve, reject) => {
-    child.once("message", (message) => resolve(message as Measured));
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the worker ended (${code})`)));
-  });
-  await gone;
-  return measured;
 }
 
 function figuresOf({ size, measured, rawMs, rawCpuMs, singlesMs }: Samples): Figure[] {

@@ -9,10 +9,12 @@ import { diff, diffInSlices } from "../../../overlay/diff.ts";
 import { type Fields, jsonRows } from "../../../overlay/json-rows.ts";
 import type { RemoteEndpoint } from "../../../overlay/model.ts";
 import { observationInSlices, parseObservation } from "../../../overlay/observe.ts";
+import { render, renderInSlices } from "../../../overlay/render.ts";
 import { inSlices, type Sliced, Slices, whole } from "../../../overlay/slices.ts";
+import type { Step } from "../../../overlay/state.ts";
 import { BusyClock } from "../../lib/busy-clock.ts";
 import { VirtualClock } from "../../lib/virtual-clock.ts";
-import { local, NET, OPTIONS, PROOF, remote } from "./samples.ts";
+import { local, NET, NETNS, OPTIONS, PROOF, remote } from "./samples.ts";
 
 function* sum(count: number): Sliced<number> {
   let total = 0;
@@ -50,6 +52,16 @@ test("what sliced work throws reaches who asked", async () => {
   }
   await assert.rejects(new Slices(clock).run(bad()), /after a while/);
   assert.throws(() => whole(bad()), /after a while/);
+});
+
+test("the text of a dry run is made in slices, too", async () => {
+  const clock = new BusyClock();
+  const steps = Array.from({ length: 10_000 }, (_, at): Step => {
+    return { kind: "neigh-del", netns: NETNS, ip: `10.33.${at >> 8}.${at & 255}` };
+  });
+  const batches = await new Slices(clock).run(renderInSlices(steps, "host"));
+  assert.ok(clock.turns >= 39, `${clock.turns} turns`);
+  assert.deepEqual(batches, render(steps, "host"));
 });
 
 const rowsOf = (text: string): Fields[] => {
