@@ -8,6 +8,8 @@ export type Churn =
       readonly ip: string | null;
       readonly alias: string | null;
       readonly isRestarted: boolean;
+      /** Its port 80 at the host, on a port that Docker chooses. */
+      readonly isPublished: boolean;
     }
   | { readonly kind: "rm" | "restart"; readonly host: string; readonly name: string }
   | { readonly kind: "rename"; readonly host: string; readonly name: string; readonly to: string }

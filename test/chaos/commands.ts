@@ -77,6 +77,7 @@ function dockerArgs(action: Exclude<Churn, Group>): string[] {
         ...(action.ip === null ? [] : ["--ip", action.ip]),
         ...(action.alias === null ? [] : ["--network-alias", action.alias]),
         ...(action.isRestarted ? ["--restart", "always"] : []),
+        ...(action.isPublished ? ["-p", "80"] : []),
         ...HTTPD,
       ];
     case "rm":

@@ -1,5 +1,5 @@
-/** Memory and descriptors of the daemons over the quiet points of a run. */
-import type { World } from "./world.ts";
+/** Memory, descriptors and state on disk of the daemons over the quiet points of a run. */
+import { STATE, type World } from "./world.ts";
 
 const RSS_GROWTH_MIB = 60;
 /** One look may come just before the garbage collector; what so many show in a row is there. */
@@ -7,10 +7,14 @@ const RSS_LOOKS = 3;
 /** Sockets of names and monitors come with containers; what else there is stays. */
 const FDS_PER_SANDBOX = 6;
 const FDS_GROWTH = 12;
+/** Journals grow to a bound before they are written anew. */
+const STATE_GROWTH_KIB = 1024;
 
 interface Size {
   readonly rssMib: number;
   readonly fds: number;
+  /** Journals and snapshots, without logs. */
+  readonly stateKib: number;
   readonly containers: number;
 }
 
@@ -26,7 +30,8 @@ export class Growth {
       const pid = await world.daemonPid(host);
       if (pid === undefined) continue;
       const size = await sizeOf(world, host, pid);
-      parts.push(`${host} ${size.rssMib} MiB ${size.fds} fds ${size.containers} containers`);
+      const { rssMib, fds, stateKib, containers } = size;
+      parts.push(`${host} ${rssMib} MiB ${fds} fds ${stateKib} KiB ${containers} containers`);
       const life = `${host} ${pid}`;
       const sizes = [...(this.#lives.get(life) ?? []), size];
       if (sizes.length > RSS_LOOKS + 1) sizes.splice(1, 1);
@@ -47,6 +52,10 @@ export function growthOf(sizes: readonly Size[]): string[] {
   if (later.length >= RSS_LOOKS && least - first.rssMib > RSS_GROWTH_MIB) {
     found.push(`grew from ${first.rssMib} to ${least} MiB and more`);
   }
+  const leastKib = Math.min(...later.map(({ stateKib }) => stateKib));
+  if (later.length >= RSS_LOOKS && leastKib - first.stateKib > STATE_GROWTH_KIB) {
+    found.push(`had ${first.stateKib} KiB of state and has ${leastKib} and more`);
+  }
   const more = Math.max(0, last.containers - first.containers) * FDS_PER_SANDBOX;
   if (last.fds - first.fds > FDS_GROWTH + more) {
     found.push(`had ${first.fds} and has ${last.fds} descriptors`);
@@ -55,9 +64,10 @@ export function growthOf(sizes: readonly Size[]): string[] {
 }
 
 async function sizeOf(world: World, host: string, pid: number): Promise<Size> {
-  const script = `grep VmRSS /proc/${pid}/status; ls /proc/${pid}/fd | wc -l`;
+  const script = `grep VmRSS /proc/${pid}/status; ls /proc/${pid}/fd | wc -l;
+    du -sk --exclude='*.log*' ${STATE}`;
   const text = await world.mesh.ok(host, ["sh", "-c", script]);
-  const [rssKib = 0, fds = 0] = [...text.matchAll(/\d+/g)].map(Number);
+  const [rssKib = 0, fds = 0, stateKib = 0] = [...text.matchAll(/\d+/g)].map(Number);
   const containers = (await world.running(host))?.length ?? 0;
-  return { rssMib: Math.round(rssKib / 1024), fds, containers };
+  return { rssMib: Math.round(rssKib / 1024), fds, stateKib, containers };
 }

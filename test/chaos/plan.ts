@@ -116,7 +116,9 @@ class Planner {
     // Never the same twice, so that no address is asked for on both sides of a cut.
     const ip = this.#random.chance(0.2) ? this.#ip(index) : null;
     const alias = this.#random.chance(0.3) ? `all${this.#random.below(3)}` : null;
-    return { kind: "run", host, name, ip, alias, isRestarted: this.#random.chance(0.3) };
+    const isRestarted = this.#random.chance(0.3);
+    const isPublished = this.#random.chance(0.3);
+    return { kind: "run", host, name, ip, alias, isRestarted, isPublished };
   }
 
   #ip(index: number): string {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EndpointRow, Status } from "../../cli/control/api.ts";
 import { kernelProblems } from "./kernel-checks.ts";
 import { nameProblems } from "./name-checks.ts";
+import { portProblems } from "./port-checks.ts";
 import { endKept, networkProblems, ownerProblems } from "./shared-checks.ts";
 import { NETWORKS, type Place, type World } from "./world.ts";
 
@@ -81,6 +82,7 @@ async function lookAtAll(world: World, past: Past, isLate: boolean): Promise<str
     );
     if (problems.length > 0 && !isLate) return problems;
     problems.push(...(await onAll((host) => nameProblems(world, host, truth, past.names()))));
+    problems.push(...(await onAll((host) => portProblems(world, host))));
     return problems;
   } catch (error) {
     return [`not to be looked at: ${String(error).split("\n")[0]}`];

@@ -27,9 +27,17 @@ export interface Place {
   readonly pid: number;
 }
 
+/** A port of a host that leads to port 80 of one of its containers. */
+export interface Published {
+  readonly id: string;
+  readonly name: string;
+  readonly port: number;
+}
+
 interface Listed {
   readonly Id: string;
   readonly Names: readonly string[];
+  readonly Ports: readonly { readonly PublicPort?: number; readonly Type: string }[];
   readonly NetworkSettings: { readonly Networks: Record<string, { IPAddress: string }> };
 }
 
@@ -170,6 +178,16 @@ export class World {
       if (State.Running) found.push({ ...one, aliases, pid: State.Pid });
     }
     return found;
+  }
+
+  /** Throws when the engine does not answer. */
+  async published(host: string): Promise<Published[]> {
+    const list = await this.#engine<Listed[]>(host, "/containers/json");
+    return list.flatMap(({ Id, Names, Ports }) => {
+      const ports = new Set(Ports.flatMap(({ PublicPort }) => PublicPort ?? []));
+      const [id, name] = [Id.slice(0, 12), (Names[0] ?? "").slice(1)];
+      return [...ports].map((port) => ({ id, name, port }));
+    });
   }
 
   async #engine<T>(host: string, path: string): Promise<T> {

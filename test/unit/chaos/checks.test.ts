@@ -136,13 +136,22 @@ describe("a group", () => {
 });
 
 describe("a daemon's growth", () => {
-  const size = (rssMib: number, fds = 50, containers = 5) => ({ rssMib, fds, containers });
+  const size = (rssMib: number, fds = 50, containers = 5, stateKib = 100) => ({
+    ...{ rssMib, fds, containers, stateKib },
+  });
 
   it("is what its memory shows three times in a row, not once", () => {
     assert.deepEqual(growthOf([size(100), size(170)]), []);
     assert.deepEqual(growthOf([size(100), size(170), size(110), size(175)]), []);
     const text = "grew from 100 to 165 MiB and more";
     assert.deepEqual(growthOf([size(100), size(170), size(165), size(175)]), [text]);
+  });
+
+  it("is what its state shows three times in a row", () => {
+    const kib = (stateKib: number) => size(100, 50, 5, stateKib);
+    assert.deepEqual(growthOf([kib(100), kib(1300), kib(1200)]), []);
+    const text = "had 100 KiB of state and has 1200 and more";
+    assert.deepEqual(growthOf([kib(100), kib(1300), kib(1200), kib(1400)]), [text]);
   });
 
   it("is descriptors beyond those of its containers", () => {
