@@ -1,8 +1,16 @@
 /**
  * Something that is tried until it is done: one try at a time, with growing, random pauses, so that
- * peers that want the same do not keep each other from it.
+ * peers that want the same do not keep each other from it. A full disk of this host is nobody's
+ * competition: pauses stay short then.
  */
-import { type Cancel, type Clock, type Log, messageOf, type Random, TIMES } from "../mesh/index.ts";
+import {
+  asTsweaveError,
+  type Cancel,
+  type Clock,
+  type Log,
+  type Random,
+  TIMES,
+} from "../mesh/index.ts";
 
 export class Retry {
   readonly #ports: { readonly clock: Clock; readonly random: Random; readonly log: Log };
@@ -48,7 +56,11 @@ export class Retry {
       done = await this.#attempt();
     } catch (error) {
       const { log } = this.#ports;
-      log.warn({ err: messageOf(error), what: this.#name }, "failed, will be tried again");
+      const { code, message: err } = asTsweaveError(error);
+      log.warn({ err, what: this.#name }, "failed, will be tried again");
+      if (code === "STATE_UNWRITABLE") {
+        this.#pauseMs = Math.min(this.#pauseMs, TIMES.storeRetryMs / 2);
+      }
     }
     this.#busy = false;
     if (this.#stopped || (done && !this.#again)) return;

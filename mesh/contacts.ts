@@ -7,7 +7,7 @@
  */
 import { messageOf } from "./errors.ts";
 import { addressKey } from "./host-port.ts";
-import { LIMITS } from "./limits.ts";
+import { LIMITS, TIMES } from "./limits.ts";
 import type { MemberEvent } from "./membership/membership.ts";
 import type { Cancel, Clock, HostPort, Log, PeerId, Store, WireValue } from "./ports.ts";
 import { decodeWire, encodeWire } from "./wire/msgpack.ts";
@@ -24,6 +24,7 @@ export class Contacts {
   /** BOUNDED: LIMITS.contactsMax, the one met longest ago first. */
   readonly #met = new Map<PeerId, HostPort>();
   #cancelSave: Cancel | undefined;
+  #closed = false;
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(ports: { store: Store; clock: Clock; log: Log }) {
@@ -79,20 +80,27 @@ export class Contacts {
       this.#met.set(id, advertise);
       this.#prune();
     }
-    this.#cancelSave ??= this.#ports.clock.timer("contacts", SAVE_DELAY_MS, () => {
-      this.#cancelSave = undefined;
-      this.#save().catch((error: unknown) => {
-        this.#ports.log.warn({ error: messageOf(error) }, "addresses of peers are not saved");
-      });
-    });
+    this.#saveIn(SAVE_DELAY_MS);
   }
 
   /** Saves what is still to be saved. */
   async close(): Promise<void> {
+    this.#closed = true;
     if (this.#cancelSave === undefined) return await this.#saving;
     this.#cancelSave();
     this.#cancelSave = undefined;
     await this.#save();
+  }
+
+  #saveIn(delayMs: number): void {
+    if (this.#closed) return;
+    this.#cancelSave ??= this.#ports.clock.timer("contacts", delayMs, () => {
+      this.#cancelSave = undefined;
+      this.#save().catch((error: unknown) => {
+        this.#ports.log.warn({ error: messageOf(error) }, "addresses of peers are not saved yet");
+        this.#saveIn(TIMES.storeRetryMs);
+      });
+    });
   }
 
   #prune(): void {

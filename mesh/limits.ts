@@ -214,6 +214,8 @@ export const TIMES = {
   engineSyncMs: 30_000,
   /** What the engine does not list in two comparisons this far apart is gone. */
   engineAbsentMs: 5000,
+  /** What a full disk did not take is tried again after this: soon, and no load while it lasts. */
+  storeRetryMs: 3000,
   /** A plugin call that takes longer is answered with an error: Docker itself never gives up. */
   pluginCallMs: 20_000,
   /** Engines before 28 make a sandbox about 200 ms after Join; under load it may take seconds. */

@@ -59,7 +59,7 @@ export const PROBLEM_REFERENCE: Readonly<Record<string, CodeEntry>> = {
     cure: "`tsweave adopt PEER` on the side that gives its mesh up",
   },
   NETWORK_CONFLICT: {
-    meaning: "one name was given to two networks on both sides of a cut",
+    meaning: "one name was given to two networks, on both sides of a cut or on one engine",
     cure: "on the host that is named: end its containers, `docker network rm NAME`",
   },
   NETWORK_DIFFERS: {

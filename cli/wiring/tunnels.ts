@@ -62,7 +62,9 @@ export class Tunnels {
   readonly #underlay: 4 | 6;
   #proofs = new PathProofs();
   #offload: OffloadState = "on";
+  /** What the disk holds; what a full disk did not take is written by a later round. */
   #saved = "";
+  #told = "";
   #cancel: Cancel = () => undefined;
   #isOver = false;
   #isLacking = false;
@@ -141,7 +143,7 @@ export class Tunnels {
     const peers = probePeers(members().filter((one) => settled(one) && hasTunnel(one)));
     const vteps = peers.map(({ vtep }) => vtep);
     const errands = this.#proofs.due(vteps, fullBytes(), clock.nowMs());
-    if (errands.length === 0) return;
+    if (errands.length === 0) return this.#told === this.#saved ? undefined : await this.#save();
     const results = await probe.probe(errands, peers);
     this.#isLacking = false;
     for (const errand of errands) {
@@ -190,9 +192,10 @@ export class Tunnels {
     const state = JSON.stringify([limits, this.#offload === "off"]);
     if (state === this.#saved) return;
     const isNews = this.#saved !== "" || limits.length > 0;
-    this.#saved = state;
-    if (isNews) this.#ports.changed();
+    if (isNews && state !== this.#told) this.#ports.changed();
+    this.#told = state;
     await this.#ports.store.save(KEY, encodeWire([limits, this.#offload === "off"]));
+    this.#saved = state;
   }
 
   #lacking(error: unknown): void {

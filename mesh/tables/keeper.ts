@@ -6,6 +6,7 @@
  * or is older than the snapshot does no harm. A cache that does not read is begun anew.
  */
 import { messageOf } from "../errors.ts";
+import { TIMES } from "../limits.ts";
 import type { Cancel, Clock, Log, Store } from "../ports.ts";
 import type { VectorEntry } from "./messages.ts";
 import type { Replica } from "./replica.ts";
@@ -31,6 +32,7 @@ export class TablesKeeper {
   #snapshotBytes = 0;
   #journalBytes = 0;
   #cancel: Cancel | undefined;
+  #closed = false;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(ports: KeeperPorts, replica: Replica) {
@@ -54,21 +56,27 @@ export class TablesKeeper {
     this.#journalBytes = Number.POSITIVE_INFINITY;
   }
 
-  /** The replica changed: it is saved within a second. */
+  /** The replica changed: it is saved within a second, or soon after there is room. */
   changed(): void {
-    if (this.#cancel !== undefined) return;
-    this.#cancel = this.#ports.clock.timer("save-tables", SAVE_DELAY_MS, () => {
-      this.#cancel = undefined;
-      this.#save().catch((error: unknown) => {
-        this.#ports.log.error({ error: messageOf(error) }, "cannot save what other peers said");
-      });
-    });
+    this.#saveIn(SAVE_DELAY_MS);
   }
 
   /** Saves what is not saved yet. Rejects when the store does. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#cancel?.();
     await this.#save();
+  }
+
+  #saveIn(delayMs: number): void {
+    if (this.#cancel !== undefined || this.#closed) return;
+    this.#cancel = this.#ports.clock.timer("save-tables", delayMs, () => {
+      this.#cancel = undefined;
+      this.#save().catch((error: unknown) => {
+        this.#ports.log.error({ error: messageOf(error) }, "cannot save what other peers said");
+        this.#saveIn(TIMES.storeRetryMs);
+      });
+    });
   }
 
   #save(): Promise<void> {

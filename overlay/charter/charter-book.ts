@@ -18,6 +18,7 @@ import {
   readString,
   type Store,
   type Tables,
+  TIMES,
   TsweaveError,
   type WireValue,
 } from "../../mesh/index.ts";
@@ -46,7 +47,6 @@ const TABLE = "charters";
 const KEY = "charters";
 /** So many hosts of each part of a mesh show all that they know: two may be lost together. */
 const KEEPERS = 3;
-const RETRY_MS = 2000;
 
 export class CharterBook {
   /** Called after any change. */
@@ -140,7 +140,7 @@ export class CharterBook {
       });
     } catch (error) {
       this.#ports.log.warn({ reason: messageOf(error) }, "what networks there are is not kept yet");
-      this.#worker.request(RETRY_MS);
+      this.#worker.request(TIMES.storeRetryMs);
     }
   }
 

@@ -10,6 +10,7 @@ import { asTsweaveError } from "../../mesh/index.ts";
 import type { DockerNetwork } from "../docker/ports.ts";
 import type { Charter, NetworkSpec } from "./charter.ts";
 import { differences, losersOf, specOf, subnetOf, wantedOf } from "./spec.ts";
+import { namedNetworks } from "./twins.ts";
 
 export interface Situation {
   readonly charters: ReadonlyMap<string, Charter>;
@@ -21,7 +22,9 @@ export interface Situation {
   readonly defaultName: string;
   /** Whether a user made it just now, with no charter for it yet. */
   readonly isUserMade: (network: DockerNetwork) => boolean;
-  /** Whether the engine made it and has not told of its removal. */
+  /** Whether this daemon asked the engine for it. */
+  readonly isOwn: (network: DockerNetwork) => boolean;
+  /** Whether the engine made it and has not told of its removal, or is making it. */
   readonly isHeld: (name: string, subnet: string) => boolean;
   /** What uses a network of this engine, by id: names for people. */
   readonly usersOf: (id: string) => readonly string[];
@@ -65,9 +68,14 @@ interface Work {
 
 /** The next steps for this engine; none when all is as the mesh has it. */
 export function decide(situation: Situation): Decision {
-  const { charters, listed, defaultName } = situation;
+  const { charters, defaultName } = situation;
   const work: Work = { create: [], remove: [], found: [], notes: [], vanished: 0 };
-  const byName = new Map(listed.map((network) => [network.name, network]));
+  const { byName, spare } = namedNetworks(situation);
+  for (const { network, kept, isFree } of spare) {
+    if (!isOurs(network, situation) || !isOurs(kept, situation)) continue;
+    if (isFree) work.remove.push({ name: network.name, id: network.id });
+    else work.notes.push(isTwin(network, kept));
+  }
   for (const network of byName.values()) {
     if (!isOurs(network, situation) || network.name === defaultName) continue;
     try {
@@ -80,7 +88,8 @@ export function decide(situation: Situation): Decision {
     const spec = wantedOf(charter);
     if (spec === undefined || name === defaultName) continue;
     const holder = byName.get(name);
-    // An engine hides a network before it tells that it is removed: no reason to make it again.
+    // An engine hides a network before it tells that it is removed, and until it is made whole: no
+    // reason to make it again.
     if (holder === undefined && situation.isHeld(name, spec.subnet)) work.vanished += 1;
     else if (holder === undefined) work.create.push({ name, spec });
     else if (!isOurs(holder, situation)) work.notes.push(nameTaken(name, spec, holder.driver));
@@ -190,6 +199,17 @@ function isLocal(
     subnet,
     text: `${text}; the mesh's has ${wanted.subnet}`,
     next: `docker network rm ${name} on this host; the mesh's is then made here`,
+  };
+}
+
+function isTwin(network: DockerNetwork, kept: DockerNetwork): NetworkNote {
+  const { name, id } = network;
+  return {
+    code: "NETWORK_CONFLICT",
+    network: name,
+    subnet: subnetOf(network),
+    text: `Docker has networks ${kept.id.slice(0, 12)} and ${id.slice(0, 12)}, both named ${name}`,
+    next: `on this host: docker network rm ${id.slice(0, 12)}`,
   };
 }
 

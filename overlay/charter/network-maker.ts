@@ -33,10 +33,10 @@ export interface NetworkMakerPorts {
   readonly usersHere: (id: string) => readonly string[];
   /** What uses a network on other hosts, by name and subnet. */
   readonly usersElsewhere: (name: string, subnet: string) => readonly string[];
-  /** Whether the driver holds a network: made by this engine, and no DeleteNetwork came. */
+  /** Whether the driver holds a network, or the engine is making one on that subnet. */
   readonly isHeld: (name: string, subnet: string) => boolean;
-  /** Gives held networks the VNIs that count now. Never rejects. */
-  readonly replan: () => Promise<void>;
+  /** Gives held networks the VNIs that count now: false, if the disk did not take it. */
+  readonly replan: () => Promise<boolean>;
 }
 
 export interface NetworkMakerOptions {
@@ -49,6 +49,9 @@ const SETTLE_MS = 500;
 const FAILED_RETRY_MS = 5000;
 /** A network that the engine lost, not removed, is held until comparisons with it agree. */
 const VANISHED_RETRY_MS = 1000;
+/** How long a command of Docker's waits for a plugin that is not there, at most. */
+const WAITED_MS = 60_000;
+const UNWANTED = "removed a network that the mesh has no more, or twice";
 
 export class NetworkMaker implements NetworkRegister {
   readonly #ports: NetworkMakerPorts;
@@ -67,11 +70,13 @@ export class NetworkMaker implements NetworkRegister {
   #notes: readonly NetworkNote[] = [];
   #cancel: Cancel | undefined;
   #started = false;
+  readonly #startedMs: number;
   #paused = false;
 
   constructor(ports: NetworkMakerPorts, options: NetworkMakerOptions) {
     this.#ports = ports;
     this.#options = options;
+    this.#startedMs = ports.clock.nowMs();
     this.#worker = new CoalescingWorker(ports.clock, "networks", () => this.#pass());
   }
 
@@ -121,6 +126,24 @@ export class NetworkMaker implements NetworkRegister {
     this.#fresh.add(networkId);
   }
 
+  freed(): void {
+    this.request();
+  }
+
+  /** Never rejects: what it leaves the next pass finds. */
+  async follows(made: string, { id, name }: Network): Promise<void> {
+    const { clock, log, usersHere } = this.#ports;
+    if (this.#paused || clock.nowMs() - this.#startedMs > WAITED_MS) return;
+    // While one is asked for, the new one may be that.
+    const isUsers = this.#asked.size === 0 && !this.#own.has(made) && this.#own.has(id);
+    if (!isUsers || usersHere(id).length > 0) return;
+    try {
+      await this.#remove(name, id, "made room for a network that was asked for before");
+    } catch (error) {
+      log.warn({ network: name, reason: messageOf(error) }, "a network may be there twice");
+    }
+  }
+
   async removed({ id, name, subnet }: Network): Promise<void> {
     const { book, log, usersElsewhere } = this.#ports;
     if (this.#paused || this.#removing.has(id) || name === this.#options.defaultName) return;
@@ -144,12 +167,13 @@ export class NetworkMaker implements NetworkRegister {
   async #pass(): Promise<void> {
     const { replan, engine, log } = this.#ports;
     try {
-      await replan();
+      const isPlaced = await replan();
       if (this.#paused) return;
       const decision = this.#decide(await engine.networks());
       const failures = await this.#carryOut(decision);
       this.#tell([...decision.notes, ...failures]);
-      const retryMs = failures.length > 0 ? FAILED_RETRY_MS : TIMES.engineSyncMs;
+      const isDone = isPlaced && failures.length === 0;
+      const retryMs = isDone ? TIMES.engineSyncMs : FAILED_RETRY_MS;
       this.#worker.request(decision.vanished > 0 ? VANISHED_RETRY_MS : retryMs);
     } catch (error) {
       log.info({ reason: messageOf(error) }, "networks are not compared with the mesh's yet");
@@ -173,6 +197,7 @@ export class NetworkMaker implements NetworkRegister {
       driver,
       defaultName,
       isUserMade: ({ id }) => this.#fresh.has(id) && !this.#own.has(id) && !this.#known.has(id),
+      isOwn: ({ id }) => this.#own.has(id),
       isHeld,
       usersOf: usersHere,
     });
@@ -197,7 +222,9 @@ export class NetworkMaker implements NetworkRegister {
         log.info({ network: name, subnet: spec.subnet }, "network made known to the mesh");
       });
     }
-    for (const { name, id } of remove) await attempt(name, "", () => this.#remove(name, id));
+    for (const { name, id } of remove) {
+      await attempt(name, "", () => this.#remove(name, id, UNWANTED));
+    }
     for (const { name, spec } of create) {
       await attempt(name, spec.subnet, () => this.#create(name, spec));
     }
@@ -223,11 +250,11 @@ export class NetworkMaker implements NetworkRegister {
     }
   }
 
-  async #remove(name: string, id: string): Promise<void> {
+  async #remove(name: string, id: string, why: string): Promise<void> {
     const { engine, log } = this.#ports;
     this.#removing.add(id);
     await engine.removeNetwork(id);
-    log.info({ network: name }, "removed a network that the mesh has no more");
+    log.info({ network: name, id }, why);
   }
 
   #tell(notes: readonly NetworkNote[]): void {

@@ -92,6 +92,11 @@ export class Attachments {
     });
   }
 
+  /** Whether the engine has said that an endpoint is gone: it uses no id twice. */
+  hasEnded(id: string): boolean {
+    return this.#departed.has(id);
+  }
+
   /** Takes over an endpoint of a running container, address, rows and name hook. */
   async adopt(found: Foundling): Promise<void> {
     await this.#ports.queue.run(found.endpointId, async () => {

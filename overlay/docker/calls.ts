@@ -54,16 +54,19 @@ const NO_ARGUMENTS = new Set([
 export class PluginCalls {
   readonly #clock: Clock;
   readonly #log: Log;
+  /** The state directory did not take a call, which Docker may never repeat. */
+  readonly #unwritten: () => void;
   readonly #calls: ReadonlyMap<string, Call>;
   /** BOUNDED: one entry per method of #calls. */
   readonly #counters = new Map<string, CallCounters>();
 
   constructor(
     drivers: { readonly network: NetworkDriver; readonly ipam: IpamDriver },
-    ports: { readonly clock: Clock; readonly log: Log },
+    ports: { readonly clock: Clock; readonly log: Log; readonly unwritten: () => void },
   ) {
     this.#clock = ports.clock;
     this.#log = ports.log;
+    this.#unwritten = ports.unwritten;
     this.#calls = new Map(
       Object.entries({ ...networkCalls(drivers.network), ...ipamCalls(drivers.ipam) }),
     );
@@ -83,7 +86,9 @@ export class PluginCalls {
       const work = this.#run(method, call, body);
       answer = await within(this.#clock, method, TIMES.pluginCallMs, work);
     } catch (error) {
-      line = asTsweaveError(error).line;
+      const known = asTsweaveError(error);
+      line = known.line;
+      if (known.code === "STATE_UNWRITABLE") this.#unwritten();
       this.#log.warn({ method, reason: line, stack: stackOf(error) }, "refused a call of Docker");
       answer = { Err: line, Error: line };
     }

@@ -69,7 +69,8 @@ export class Docker {
     };
     const networks = new Networks({ ...ports, ...shared }, options.defaultNetwork);
     const hooks = new SandboxHooks(ports);
-    const names = new ContainerNames({ ...ports, ...shared, hooks });
+    const unwritten = () => this.#watch.unwritten();
+    const names = new ContainerNames({ ...ports, ...shared, hooks, unwritten });
     const attachments = new Attachments({ ...ports, ...shared, networks, names, hooks });
     const ipam = new IpamDriver({ ...ports, ...shared, networks, attachments });
     const network = new NetworkDriver({ ...ports, networks, attachments });
@@ -79,9 +80,10 @@ export class Docker {
     this.#attachments = attachments;
     this.#sync = new EngineSync({ ...ports, ...shared, networks, attachments, names });
     const deleteNetwork = (id: string) => network.deleteNetwork(id);
-    const watched = { networks, names, hooks, sync: this.#sync, deleteNetwork };
+    const freed = () => ports.register.freed();
+    const watched = { networks, names, hooks, sync: this.#sync, deleteNetwork, freed };
     this.#watch = new EngineWatch({ ...ports, ...watched });
-    this.#calls = new PluginCalls({ network, ipam }, ports);
+    this.#calls = new PluginCalls({ network, ipam }, { ...ports, unwritten });
   }
 
   /**
@@ -117,9 +119,9 @@ export class Docker {
     await this.#watch.flush();
   }
 
-  /** Gives every network the VNI and MTU that the mesh now says. Never rejects. */
-  async replan(): Promise<void> {
-    await this.#networks.replan();
+  /** Gives every network the VNI and MTU that the mesh now says. See Networks. */
+  async replan(): Promise<boolean> {
+    return await this.#networks.replan();
   }
 
   /** This engine's networks that have their name and VNI: what the kernel should have. */

@@ -4,9 +4,10 @@
  *
  * Laws: nothing is removed while the engine cannot be asked; what a call touched meanwhile is left
  * alone; absence counts when two comparisons some seconds apart agree, or at once for what an
- * earlier life of the daemon left in the ledger.
+ * earlier life of the daemon left in the ledger, and for what a call has ended that could not be
+ * written down.
  */
-import { type Clock, LIMITS, type Log, messageOf, TIMES } from "../../mesh/index.ts";
+import { asTsweaveError, type Clock, LIMITS, type Log, TIMES } from "../../mesh/index.ts";
 import type { HeldEndpoint, HeldNetwork, Ledger } from "../ledger.ts";
 import type { Attachments } from "./attachments.ts";
 import { type Grants, isGrantKey } from "./grants.ts";
@@ -33,6 +34,8 @@ export interface EngineSyncPorts {
 export interface SyncResult {
   /** Something is missing in the engine's list that was not long enough yet: compare again. */
   readonly again: boolean;
+  /** The state directory did not take something: compare again soon. */
+  readonly unwritten: boolean;
   readonly released: number;
   readonly adopted: number;
 }
@@ -45,6 +48,7 @@ export class EngineSync {
   #inherited: ReadonlySet<object>;
   /** Id → when it was first missing. BOUNDED: networks and endpoints of the ledger. */
   #missingMs = new Map<string, number>();
+  #unwritten = false;
 
   constructor(ports: EngineSyncPorts) {
     this.#ports = ports;
@@ -69,6 +73,7 @@ export class EngineSync {
     const listed = await this.#listed(all);
     const missing = new Map<string, number>();
     const counts = { released: 0, adopted: 0 };
+    this.#unwritten = false;
     for (const endpoint of endpointsBefore) {
       const told = listed.get(endpoint.networkId);
       if (told?.endpoints.some((one) => one.endpointId === endpoint.id)) continue;
@@ -82,7 +87,7 @@ export class EngineSync {
     await this.#closeUnused(all);
     this.#missingMs = missing;
     this.#inherited = new Set();
-    return { again: missing.size > 0, ...counts };
+    return { again: missing.size > 0, unwritten: this.#unwritten, ...counts };
   }
 
   /** Our networks with their endpoints. One that vanishes between the calls counts as gone. */
@@ -98,10 +103,13 @@ export class EngineSync {
 
   /** Whether a record that the engine does not list is to be released now. */
   #isGone(record: HeldEndpoint | HeldNetwork, missing: Map<string, number>): boolean {
-    // Between CreateEndpoint and Join the engine does not list an endpoint.
-    const unlisted = "joined" in record && !record.joined;
+    const { attachments, networks, clock } = this.#ports;
+    const isEndpoint = "joined" in record;
+    if (isEndpoint ? attachments.hasEnded(record.id) : networks.hasEnded(record.id)) return true;
+    // Between CreateEndpoint and Join the engine does not list an endpoint, and it has no names.
+    const unlisted = isEndpoint && !record.joined && record.names.length === 0;
     if (this.#inherited.has(record) && !unlisted) return true;
-    const nowMs = this.#ports.clock.nowMs();
+    const nowMs = clock.nowMs();
     const sinceMs = this.#missingMs.get(record.id) ?? nowMs;
     const graceMs = unlisted ? TIMES.orphanLeaseMs : TIMES.engineAbsentMs;
     if (nowMs - sinceMs >= graceMs) return true;
@@ -115,8 +123,7 @@ export class EngineSync {
       if (done) this.#ports.log.info({ endpoint: endpoint.id }, "the engine has it no more");
       return done;
     } catch (error) {
-      const fields = { endpoint: endpoint.id, reason: messageOf(error) };
-      this.#ports.log.warn(fields, "an endpoint that is gone is not released yet");
+      this.#later({ endpoint: endpoint.id }, error, "an endpoint that is gone is not released yet");
       return false;
     }
   }
@@ -126,7 +133,7 @@ export class EngineSync {
     if (ledger.network(seen.id) !== seen || ledger.endpointsOf(seen.id).length > 0) return;
     log.info({ network: seen.name, id: seen.id }, "the engine has this network no more");
     await networks.drop(seen.id).catch((error: unknown) => {
-      log.warn({ id: seen.id, reason: messageOf(error) }, "a network is not removed completely");
+      this.#later({ id: seen.id }, error, "a network is not removed completely");
     });
   }
 
@@ -135,7 +142,7 @@ export class EngineSync {
    * addresses of none. Resolves with how many endpoints were taken over.
    */
   async #takeOver(told: DockerNetwork): Promise<number> {
-    const { networks, addresses, log } = this.#ports;
+    const { networks, addresses } = this.#ports;
     try {
       const held = await networks.learn(told);
       if (held === undefined) return 0;
@@ -151,14 +158,14 @@ export class EngineSync {
       await Promise.all(Array.from({ length: LIMITS.engineCallsAtOnceMax }, work));
       return adopted;
     } catch (error) {
-      log.warn({ network: told.name, reason: messageOf(error) }, "a network is not followed yet");
+      this.#later({ network: told.name }, error, "a network is not followed yet");
       return 0;
     }
   }
 
   /** Resolves with whether the endpoint was taken over. Never rejects. */
   async #follow(network: HeldNetwork, seen: ListedEndpoint, isOwned: boolean): Promise<boolean> {
-    const { ledger, names, attachments, log } = this.#ports;
+    const { ledger, names, attachments } = this.#ports;
     const known = ledger.endpoint(seen.endpointId) !== undefined;
     try {
       if (!known) await this.#adopt(network, seen);
@@ -172,8 +179,8 @@ export class EngineSync {
       await attachments.follow(held.id, network);
       return !known;
     } catch (error) {
-      const fields = { endpoint: seen.endpointId, reason: messageOf(error) };
-      log.warn(fields, "an endpoint of the engine is not followed yet");
+      const fields = { endpoint: seen.endpointId };
+      this.#later(fields, error, "an endpoint of the engine is not followed yet");
       return false;
     }
   }
@@ -232,7 +239,18 @@ export class EngineSync {
         await addresses.release(subnet, ip);
       }
     } catch (error) {
-      log.warn({ subnet, reason: messageOf(error) }, "an unused address is not taken back yet");
+      this.#later({ subnet }, error, "an unused address is not taken back yet");
     }
+  }
+
+  /**
+   * What fails is left to the next comparison, which comes soon where only the disk was full; that
+   * is told once a comparison.
+   */
+  #later(fields: Readonly<Record<string, string>>, error: unknown, text: string): void {
+    const { code, message: reason } = asTsweaveError(error);
+    const isFull = code === "STATE_UNWRITABLE";
+    this.#ports.log[isFull && this.#unwritten ? "debug" : "warn"]({ ...fields, reason }, text);
+    this.#unwritten ||= isFull;
   }
 }

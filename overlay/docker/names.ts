@@ -6,6 +6,7 @@
  * inspect that nobody waits for. A rename has no driver call: it comes as an event.
  */
 import {
+  asTsweaveError,
   type Clock,
   type EngineContainer,
   LIMITS,
@@ -26,6 +27,8 @@ export interface NamesPorts {
   readonly publisher: Publisher;
   readonly hooks: SandboxHooks;
   readonly queue: KeyedQueue;
+  /** To be called when the state directory did not take something. */
+  readonly unwritten: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -67,8 +70,9 @@ export class ContainerNames {
     this.#asking.add(ref);
     this.refresh(ref, TIMES.engineStartMs)
       .catch((error: unknown) => {
-        const fields = { container: ref, reason: messageOf(error) };
-        this.#ports.log.warn(fields, "the engine did not tell a container's names");
+        const { code, message: reason } = asTsweaveError(error);
+        this.#ports.log.warn({ container: ref, reason }, "a container's names are not known yet");
+        if (code === "STATE_UNWRITABLE") this.#ports.unwritten();
       })
       .finally(() => this.#asking.delete(ref));
   }

@@ -76,6 +76,10 @@ export class NetworkDriver {
       underlayMtuBytes: request.underlayMtuBytes,
       auxiliary,
     });
+    for (const other of this.#ledger.networks()) {
+      if (other.id === request.networkId || other.subnet !== subnet) continue;
+      await this.#register.follows(request.networkId, other);
+    }
     return {};
   }
 

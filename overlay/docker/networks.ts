@@ -5,7 +5,14 @@
  * says is durable before it is answered. The API may be down or starting: asking it is bounded.
  */
 import { type Cidr, overlaps, parseCidr } from "../../ipalloc/index.ts";
-import { type Clock, type Log, messageOf, TIMES, TsweaveError } from "../../mesh/index.ts";
+import {
+  asTsweaveError,
+  type Clock,
+  type Log,
+  messageOf,
+  TIMES,
+  TsweaveError,
+} from "../../mesh/index.ts";
 import type { HeldNetwork, Ledger } from "../ledger.ts";
 import { within } from "./deadline.ts";
 import { Departed } from "./departed.ts";
@@ -128,9 +135,13 @@ export class Networks {
     return renamed;
   }
 
-  /** Places every named network anew: two met that had one VNI, or the mesh has another MTU. */
-  async replan(): Promise<void> {
+  /**
+   * Places every named network anew: two met that had one VNI, or the mesh has another MTU.
+   * Resolves with false where the disk did not take it. Never rejects.
+   */
+  async replan(): Promise<boolean> {
     const { ledger, log } = this.#ports;
+    let isWritten = true;
     for (const held of this.standing()) {
       try {
         const placed = this.#placed(held, held.name);
@@ -142,9 +153,12 @@ export class Networks {
         await ledger.putNetwork(placed);
         this.#announce(placed);
       } catch (error) {
-        log.debug({ network: held.name, reason: messageOf(error) }, "network stays as it was");
+        const { code, message: reason } = asTsweaveError(error);
+        log.debug({ network: held.name, reason }, "network stays as it was");
+        if (code === "STATE_UNWRITABLE") isWritten = false;
       }
     }
+    return isWritten;
   }
 
   /** Networks with name and VNI that the engine has not removed: what the kernel should have. */
@@ -153,10 +167,21 @@ export class Networks {
     return this.#ports.ledger.networks().filter(isStanding);
   }
 
-  /** Whether the engine made a network that it has not told to be removed, or just has. */
+  /**
+   * Whether the engine made a network that it has not told to be removed, or just has; or is making
+   * one on its subnet, which may be that: no call carries the name.
+   */
   holds(name: string, subnet: string): boolean {
-    const held = [...this.#ports.ledger.networks(), ...this.#ending.values()];
-    return held.some((network) => network.name === name && network.subnet === subnet);
+    const { ledger, pools } = this.#ports;
+    const held = [...ledger.networks(), ...this.#ending.values()];
+    const isIt = (network: HeldNetwork) => network.name === name || network.name === "";
+    if (held.some((network) => isIt(network) && network.subnet === subnet)) return true;
+    return pools.all().some((pool) => pool.fresh && pool.subnet === subnet);
+  }
+
+  /** Whether the engine has said that a network is removed, and nobody is at that now. */
+  hasEnded(id: string): boolean {
+    return this.#departed.has(id) && !this.#ending.has(id);
   }
 
   /** Runs the removal of a network: until its end nothing builds it, nobody makes it anew. */

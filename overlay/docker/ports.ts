@@ -124,6 +124,14 @@ export interface NetworkRegister {
    * refusal. @throws TsweaveError BAD_REQUEST while other hosts use it: it is put back.
    */
   removed(network: Network): Promise<void>;
+  /**
+   * CreateNetwork came for the subnet of another network, `held`. Where that is one that the mesh
+   * made just now it goes, if unused: the new one may be a user's of the same name, that waited for
+   * the plugin. One of another name changes nothing: the mesh's is made again. Never rejects.
+   */
+  follows(madeId: string, held: Network): Promise<void>;
+  /** Endpoints ended that no call told of: a network that was kept for them may go. */
+  freed(): void;
 }
 
 /** What the engine's answer to `GET /networks` holds beyond the shared port. */

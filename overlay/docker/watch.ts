@@ -2,8 +2,9 @@
  * Follows the engine: events at once, and a full comparison at the start, after each reconnection
  * and at an interval.
  *
- * Law: events are hints, the comparison is the truth; a rename or a change of health, which have no
- * driver call, shows in the names at once.
+ * Laws: events are hints, the comparison is the truth; a rename or a change of health, which have
+ * no driver call, shows in the names at once. What a full disk did not take, calls that Docker does
+ * not repeat among it, is made up for by comparisons that follow each other until it is done.
  */
 import {
   type Cancel,
@@ -33,6 +34,8 @@ export interface WatchPorts {
   readonly engine: DockerEngine;
   /** DeleteNetwork, which does nothing when it was done before. */
   readonly deleteNetwork: (id: string) => Promise<unknown>;
+  /** See NetworkRegister. */
+  readonly freed: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -83,16 +86,23 @@ export class EngineWatch {
     await this.#worker.flush();
   }
 
+  /** The state directory did not take what Docker says once only. */
+  unwritten(): void {
+    this.#worker.request(TIMES.storeRetryMs);
+  }
+
   status(): WatchStatus {
     return this.#status;
   }
 
   async #compare(): Promise<void> {
-    const { sync, clock, log } = this.#ports;
+    const { sync, freed, clock, log } = this.#ports;
     let nextMs: number = TIMES.engineSyncMs;
     try {
       const result = await sync.pass();
       if (result.again) nextMs = TIMES.engineAbsentMs + SETTLE_MS;
+      if (result.unwritten) nextMs = TIMES.storeRetryMs;
+      if (result.released > 0) freed();
       this.#status = {
         ...this.#status,
         lastSyncWallMs: clock.wallMs(),
@@ -136,6 +146,7 @@ export class EngineWatch {
     if (action === "create" && held !== undefined && attributes.type === DRIVER) {
       networks.rename(held, attributes.name ?? held.name).catch((error: unknown) => {
         log.warn({ network: attributes.name, reason: messageOf(error) }, "network not named yet");
+        this.unwritten();
       });
     }
     if (held === undefined) return;

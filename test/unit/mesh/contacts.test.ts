@@ -60,6 +60,18 @@ test("what a person names is kept until a person forgets it, whoever was met the
   assert.deepEqual((await open()).targets(), [at(5)]);
 });
 
+test("who was met while the disk was full is saved soon after there is room", async () => {
+  const { open, store, clock } = world();
+  const first = await open();
+  store.failure = new Error("no space left");
+  first.membershipChanged(event("alive", 1));
+  await clock.run(60_000);
+  store.failure = undefined;
+  await clock.run(5000);
+  assert.deepEqual((await open()).targets(), [at(1)]);
+  await first.close();
+});
+
 test("only so many are kept, the latest", async () => {
   const { open } = world();
   const contacts = await open();

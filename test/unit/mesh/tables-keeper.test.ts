@@ -90,6 +90,19 @@ describe("TablesKeeper", () => {
     assert.equal((await world.next()).rows("endpoints").length, 1);
   });
 
+  it("saves by itself soon after there is room, and tries no more often meanwhile", async () => {
+    const world = new World();
+    await world.keeper.load();
+    world.store.failure = new Error("disk full");
+    await world.hear("k", "1");
+    await world.clock.run(60_000);
+    const told = world.log.lines.filter(({ level }) => level === "error").length;
+    assert.ok(told >= 12 && told <= 25, `${told} tries a minute`);
+    world.store.failure = undefined;
+    await world.clock.run(5000);
+    assert.equal((await world.next()).rows("endpoints").length, 1);
+  });
+
   it("begins anew, loudly, with what does not read", async () => {
     const world = new World();
     await world.store.save("tables", Uint8Array.from([1, 2, 3]));

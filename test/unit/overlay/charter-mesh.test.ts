@@ -112,6 +112,27 @@ describe("networks of a mesh", () => {
   );
 
   it(
+    "go at once when the last endpoint ended without a call",
+    inMesh(2, async (world) => {
+      const kept = world.host(1);
+      await world.host(0).create("blue", specWith(RED));
+      await world.settle();
+      kept.run("web", "blue");
+      world.cut(new Map([[1, 1]]));
+      await world.host(0).remove("blue");
+      world.heal();
+      await world.settle();
+      assert.deepEqual(codes(kept), ["NETWORK_KEPT"]);
+      for (const id of kept.engine.nets.keys()) kept.engine.unlist(id, `${kept.id}-web`);
+      await world.settle(1000);
+      assert.deepEqual(kept.networks(), [BLUE], "nobody has told yet");
+      kept.maker.freed();
+      await world.settle(200);
+      assert.deepEqual([kept.networks(), codes(kept)], [[], []]);
+    }),
+  );
+
+  it(
     "stay removed when all that heard of it first are lost for good",
     inMesh(6, async (world) => {
       await world.host(0).create("blue", specWith(RED));

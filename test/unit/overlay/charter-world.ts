@@ -126,7 +126,7 @@ export class NetworkHost {
         usersHere: (id) => this.usersOf(id),
         usersElsewhere: (name, subnet) => this.#world.users(name, subnet, this),
         isHeld: (name, subnet) => [...this.held.values()].includes(`${name} ${subnet}`),
-        replan: async () => undefined,
+        replan: async () => true,
       },
       { driver: "tsweave", defaultName: "tsweave" },
     );

@@ -127,6 +127,10 @@ export class FakeHost {
   /** What CreateNetwork and DeleteNetwork told the mesh: ids, and names. */
   readonly made: string[] = [];
   readonly removed: string[] = [];
+  /** Networks made on the subnet of another, with that. */
+  readonly followed: [string, string][] = [];
+  /** How often it told that endpoints ended without a call. */
+  freed = 0;
   /** What happened, in order, for assertions on order. */
   readonly order: string[] = [];
   refreshed = 0;
@@ -242,6 +246,12 @@ export class World {
           made: (networkId) => host.made.push(networkId),
           removed: async ({ name }) => {
             host.removed.push(name);
+          },
+          follows: async (networkId, { id }) => {
+            host.followed.push([networkId, id]);
+          },
+          freed: () => {
+            host.freed += 1;
           },
         },
         plan: {
