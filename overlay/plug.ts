@@ -2,7 +2,7 @@
  * Putting one endpoint into a network and taking it out: the part of the kernel's work that a
  * `docker run` waits for.
  *
- * Laws: the usual Join costs one process; both ways are idempotent, whatever an earlier attempt
+ * Laws: the usual Join costs one batch; both ways are idempotent, whatever an earlier attempt
  * or a crash left behind; local wins, so remote entries of the same addresses go first.
  */
 import { TsweaveError } from "../mesh/index.ts";

@@ -137,7 +137,7 @@ export class Reconciler {
   }
 
   /**
-   * Programs changed remote rows at once, from memory: one `ip` and one `bridge` process for a
+   * Programs changed remote rows at once, from memory: lines to the open `ip` and `bridge` for a
    * batch of those that came together. Resolves when they are in the kernel or left to a full
    * pass. Their cost follows the changes, not the mesh: the kernel's own echo confirms them
    * (echo.ts).

@@ -17,6 +17,8 @@ export class Performer {
   /** One step after the other on each of these; BOUNDED: four a host and one for the LAN. */
   readonly #queues = new Map<string, Promise<void>>();
   #lan: Promise<void> = Promise.resolve();
+  /** BOUNDED: by the run. Containers whose first start, with `--ip`, was not granted yet. */
+  readonly #unserved = new Set<string>();
 
   constructor(world: World, facts: Facts, say: (line: string) => void) {
     this.#world = world;
@@ -66,11 +68,22 @@ export class Performer {
   async #churn(step: number, action: Churn): Promise<void> {
     for (const argv of commandsOf(action)) {
       this.#facts.commands += 1;
-      const needsOthers = action.kind === "run" && action.ip !== null;
+      const needsOthers = this.#needsOthers(action);
       await this.#command({ step, host: action.host, needsOthers }, argv, (code, stderr) => {
+        const isStart = action.kind === "run" || action.kind === "restart";
+        if (code === 0 && isStart) this.#unserved.delete(action.name);
         return code === 0 || isExpected(action, stderr);
       });
     }
+  }
+
+  /** Whether it asks for an address that may be another host's: a first start with `--ip` does. */
+  #needsOthers(action: Churn): boolean {
+    if (action.kind === "run" && action.ip !== null) this.#unserved.add(action.name);
+    if (action.kind === "rename" && this.#unserved.delete(action.name)) {
+      this.#unserved.add(action.to);
+    }
+    return "name" in action && this.#unserved.has(action.name);
   }
 
   /** Runs a command; what is not well is filed as a refusal, to be judged later. */
