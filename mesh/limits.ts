@@ -34,6 +34,8 @@ export const LIMITS = {
   directPeersMax: 32,
   /** Pushes a peer relays for others at the same time; more are left to other heads. */
   relayJobsMax: 256,
+  /** Acknowledgements that wait for what rows cause; one more is left to its sender's next try. */
+  waitingAcksMax: 4096,
   /** Tombstones an origin keeps before it raises its floor. */
   tombstonesMax: 1024,
   /** msgpack nesting depth accepted from the wire. */

@@ -26,9 +26,9 @@ export function follow(
     );
   rows.endpoints.onChange((changes) => {
     const touched = changes.flatMap(({ before, after }) => [before, after]);
-    void reconciler.applyRemote(touched.flatMap((typed) => (typed ? [typed.row] : [])));
+    return reconciler.applyRemote(touched.flatMap((typed) => (typed ? [typed.row] : [])));
   });
-  rows.groups.onChange(() => void reconciler.applyGroups());
+  rows.groups.onChange(() => reconciler.applyGroups());
   rows.networks.onChange(() => {
     subnets();
     reconciler.request("networks of the mesh");

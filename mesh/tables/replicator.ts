@@ -12,6 +12,7 @@ import type { Cancel, Clock, HostPort, Log, PeerId, Random, WireValue } from "..
 import { decodeWire } from "../wire/msgpack.ts";
 import type { Channel } from "../wire/packet.ts";
 import { Comparisons } from "./comparison.ts";
+import { Consequences } from "./consequences.ts";
 import { DigestExchange } from "./exchange.ts";
 import { LivePeers } from "./live-peers.ts";
 import type { Delta } from "./messages.ts";
@@ -26,7 +27,7 @@ import {
 import { RelayHead } from "./relay.ts";
 import type { Replica } from "./replica.ts";
 import { Spread } from "./spread.ts";
-import type { RowChange, Rpc, TableName, TableRow, Tables } from "./types.ts";
+import type { RowChange, RowWatcher, Rpc, TableName, TableRow, Tables } from "./types.ts";
 
 interface ReplicatorPorts {
   readonly datagrams: Channel;
@@ -49,7 +50,8 @@ export class Replicator implements Tables {
   readonly #exchange: DigestExchange;
   readonly #comparisons: Comparisons;
   /** BOUNDED: one entry a table name. */
-  readonly #watchers = new Map<TableName, Set<(changes: readonly RowChange[]) => void>>();
+  readonly #watchers = new Map<TableName, Set<RowWatcher>>();
+  readonly #consequences: Consequences;
   readonly #cancels: Cancel[] = [];
   readonly #refusals: Refusals;
   #cancelDigest: Cancel | undefined;
@@ -63,6 +65,7 @@ export class Replicator implements Tables {
     this.#refusals = new Refusals(ports.log, "refused a tables message");
     this.#replica = replica;
     this.#peers = new LivePeers(ports.members);
+    this.#consequences = new Consequences(clock);
     const { send, sendAll } = ports.datagrams;
     const sendDigest = (to: HostPort) => this.#sendDigest(to, true);
     const ask = (peer: PeerId): void => {
@@ -116,6 +119,7 @@ export class Replicator implements Tables {
     this.#comparisons.stop();
     this.#spread.stop();
     this.#relay.stop();
+    this.#consequences.stop();
     this.#cancelDigest?.();
   }
 
@@ -153,7 +157,7 @@ export class Replicator implements Tables {
     return this.#replica.rows(table);
   }
 
-  watch(table: TableName, receive: (changes: readonly RowChange[]) => void): Cancel {
+  watch(table: TableName, receive: RowWatcher): Cancel {
     const watchers = this.#watchers.get(table) ?? new Set();
     watchers.add(receive);
     this.#watchers.set(table, watchers);
@@ -273,20 +277,25 @@ export class Replicator implements Tables {
 
   #takeRows(from: HostPort, message: Push | Relay): void {
     const { sender, delta } = message;
-    const behind = this.#merge([delta]);
+    const behind = this.#merge([delta], (work) => this.#consequences.add(delta.origin, work));
     if (behind) this.#exchange.with(sender);
     const held = this.#replica.held(delta.origin);
     if (held?.incarnation === delta.incarnation) {
       const { incarnation, seq } = held;
       const log = { origin: markOf(held.origin), incarnation, seq };
       const ack = { type: "ack", sender: this.#replica.self, ...log } as const;
-      this.#ports.datagrams.send(from, encodeTablesMessage(ack));
+      const packet = encodeTablesMessage(ack);
+      const answer = () => this.#ports.datagrams.send(from, packet);
+      this.#consequences.whenDone(delta.origin, answer);
     }
     if (message.type === "relay") this.#relay.take(from, message);
   }
 
-  /** Merges and tells watchers; true when some origin's log has a gap. */
-  #merge(deltas: readonly Delta[]): boolean {
+  /**
+   * Merges and tells watchers; true when some origin's log has a gap. `causes` is given what the
+   * changes cause and is not done yet.
+   */
+  #merge(deltas: readonly Delta[], causes?: (work: Promise<unknown>) => void): boolean {
     let behind = false;
     const changes: RowChange[] = [];
     for (const delta of deltas) {
@@ -300,16 +309,20 @@ export class Replicator implements Tables {
         this.#ports.log.error({ peer: delta.origin }, "another live peer uses this peer's id");
       }
     }
-    this.#changed(changes);
+    this.#changed(changes, causes);
     return behind;
   }
 
-  #changed(changes: readonly RowChange[]): void {
+  #changed(changes: readonly RowChange[], causes?: (work: Promise<unknown>) => void): void {
     if (changes.length === 0) return;
     this.onChange();
     for (const [table, watchers] of this.#watchers) {
       const own = changes.filter((change) => change.table === table);
-      if (own.length > 0) for (const receive of watchers) receive(own);
+      if (own.length === 0) continue;
+      for (const receive of watchers) {
+        const work = receive(own);
+        if (work instanceof Promise) causes?.(work);
+      }
     }
   }
 }

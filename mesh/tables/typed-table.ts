@@ -26,7 +26,7 @@ export class TypedTable<Row> {
   readonly #name: TableName;
   /** BOUNDED: peersMax × rowsPerOriginMax, as the replica itself. */
   readonly #rows = new Map<string, TypedRow<Row>>();
-  readonly #receivers: ((changes: readonly TypedChange<Row>[]) => void)[] = [];
+  readonly #receivers: ((changes: readonly TypedChange<Row>[]) => unknown)[] = [];
 
   /** `read` throws on values it cannot read. */
   constructor(tables: Tables, name: TableName, read: (value: WireValue) => Row, log: Log) {
@@ -36,7 +36,8 @@ export class TypedTable<Row> {
     this.#take(tables.rows(name));
     tables.watch(name, (changes) => {
       const net = this.#take(changes);
-      for (const receive of this.#receivers) receive(net);
+      const work = this.#receivers.map((receive) => receive(net));
+      return work.some((one) => one instanceof Promise) ? Promise.allSettled(work) : undefined;
     });
   }
 
@@ -49,7 +50,8 @@ export class TypedTable<Row> {
     return this.#rows.get(`${origin}/${key}`)?.row;
   }
 
-  onChange(receive: (changes: readonly TypedChange<Row>[]) => void): void {
+  /** A promise that `receive` returns counts as a RowWatcher's. */
+  onChange(receive: (changes: readonly TypedChange<Row>[]) => unknown): void {
     this.#receivers.push(receive);
   }
 

@@ -35,6 +35,12 @@ export interface RowChange {
   readonly value: WireValue | undefined;
 }
 
+/**
+ * Receives changes. A promise that it returns stands for what they cause: whose rows they are hears
+ * that these are held once it has settled.
+ */
+export type RowWatcher = (changes: readonly RowChange[]) => unknown;
+
 /** What other folders may do with the tables. */
 export interface Tables {
   /** Writes a row of this peer; a value equal to the present one changes nothing. */
@@ -44,7 +50,7 @@ export interface Tables {
   /** All rows of all origins, own included, whatever the state of their peers. */
   rows(table: TableName): readonly TableRow[];
   /** Called after each merge or own write with the net changes of that table. */
-  watch(table: TableName, receive: (changes: readonly RowChange[]) => void): Cancel;
+  watch(table: TableName, receive: RowWatcher): Cancel;
   /**
    * Resolves when every live peer has acknowledged this peer's newest row, or at the deadline.
    * Names the peers that did not answer.

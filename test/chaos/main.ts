@@ -101,6 +101,7 @@ class Run {
     );
     await performer.round(round.steps);
     await healAll(world);
+    await performer.settle();
     const { faults } = this.#facts;
     const addresses = (some: readonly string[]): ReadonlySet<string> =>
       new Set(some.map((host) => world.mesh.address(host)));

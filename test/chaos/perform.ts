@@ -4,6 +4,7 @@ import { BUNDLE } from "../lib/mesh-hosts.ts";
 import { type Action, type Churn, type Fault, isChurn, type Step, stepText } from "./action.ts";
 import { commandsOf, isExpected } from "./commands.ts";
 import type { Facts, FaultSpan, Refusal } from "./facts.ts";
+import { Removals } from "./removals.ts";
 import { STATE, type World } from "./world.ts";
 
 const COMMAND_MS = 60_000;
@@ -19,11 +20,18 @@ export class Performer {
   #lan: Promise<void> = Promise.resolve();
   /** BOUNDED: by the run. Containers whose first start, with `--ip`, was not granted yet. */
   readonly #unserved = new Set<string>();
+  readonly #removals: Removals;
 
   constructor(world: World, facts: Facts, say: (line: string) => void) {
     this.#world = world;
     this.#facts = facts;
     this.#say = say;
+    this.#removals = new Removals(world);
+  }
+
+  /** To be called when all faults are healed: what could not be said in them is said. */
+  async settle(): Promise<void> {
+    await this.#removals.settle();
   }
 
   /** Starts each step at its time; resolves when the last fault of the round has ended. */
@@ -86,17 +94,20 @@ export class Performer {
     return "name" in action && this.#unserved.has(action.name);
   }
 
-  /** Runs a command; what is not well is filed as a refusal, to be judged later. */
+  /**
+   * Runs a command, and resolves with whether it was well; what is not is filed as a refusal, to be
+   * judged later.
+   */
   async #command(
     refused: Pick<Refusal, "step" | "host" | "needsOthers">,
     argv: readonly string[],
     isWell: (code: number | null, stderr: string) => boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const fromMs = this.#world.nowMs;
     let text = "";
     try {
       const { code, stderr } = await this.#world.mesh.exec(refused.host, argv, COMMAND_MS);
-      if (isWell(code, stderr)) return;
+      if (isWell(code, stderr)) return true;
       text = stderr.trim();
     } catch (error) {
       text = String(error).split("\n")[0] ?? "";
@@ -104,7 +115,8 @@ export class Performer {
     const toMs = this.#world.nowMs;
     // A start that failed leaves a container behind, which `docker run` would not start again.
     this.#facts.refusals.push({ ...refused, fromMs, toMs, text });
-    this.#say(`          #${refused.step} failed: ${text.split("\n")[0]}`);
+    this.#say(`          #${refused.step} failed: ${text.split("\n").slice(0, 3).join(" / ")}`);
+    return false;
   }
 
   async #fault(step: number, fault: Fault): Promise<void> {
@@ -150,17 +162,19 @@ export class Performer {
   /** Every other host says that this one is gone for good, at once; then it is back, or another. */
   async #removePeer(step: number, fault: Extract<Fault, { kind: "rmpeer" }>): Promise<void> {
     const { host } = fault;
+    const peer = await this.#removals.peerOf(host);
     await this.#onLan(() => this.#world.host(host).crash());
     await sleep(DEAD_MS);
     const argv = [process.execPath, BUNDLE, "rmpeer", host, "--yes"];
     // It may still wait for another host (6), or be removed already by the word of another (5).
     const isWell = (code: number | null): boolean => code === 0 || code === 5 || code === 6;
     const others = this.#world.hosts.filter((one) => one !== host);
-    await Promise.all(
+    const heard = await Promise.all(
       others.map((one) => this.#command({ step, host: one, needsOthers: true }, argv, isWell)),
     );
     await sleep(fault.forMs);
     if (fault.isReplaced) this.#world.loseState(host);
+    if (fault.isReplaced && !heard.includes(true)) this.#removals.owe(peer);
     await this.#onLan(() => this.#world.boot(host));
   }
 

@@ -226,4 +226,35 @@ describe("an acknowledgement", () => {
     await world.clock.run(2);
     assert.deepEqual(await announced, { late: [] });
   });
+
+  it("comes when what the rows cause is done", async () => {
+    const world = new World();
+    for (let index = 0; index < 2; index += 1) await world.start(index, 1);
+    world.tell("alive");
+    await world.untilEqual(400);
+    await world.clock.run(100);
+    const [a, b] = [world.at(0).node.tables, world.at(1).node.tables];
+    const done: (() => void)[] = [];
+    b.watch("endpoints", () => new Promise<void>((resolve) => done.push(resolve)));
+    const announce = (deadlineMs: number): { isOver: boolean; late: number } => {
+      const state = { isOver: false, late: 0 };
+      void a.announce(deadlineMs).then(({ late }) => {
+        state.isOver = true;
+        state.late = late.length;
+      });
+      return state;
+    };
+    a.put("endpoints", "e9", [9]);
+    const first = announce(400);
+    await world.clock.run(35);
+    assert.equal(first.isOver, false, "pushed again meanwhile, it is not done either");
+    assert.equal(done.length, 1);
+    done[0]?.();
+    await world.clock.run(50);
+    assert.deepEqual(first, { isOver: true, late: 0 });
+    a.put("names", "n", ["x"]);
+    const other = announce(400);
+    await world.clock.run(5);
+    assert.deepEqual(other, { isOver: true, late: 0 }, "what nobody works at is held at once");
+  });
 });
