@@ -7,6 +7,10 @@ const NOT_AS_PLANNED = new RegExp(
   [
     ...["No such container", "in use by container", "not running", "not connected"],
     ...["task .* already exists", "network g\\d+ not found"],
+    // Docker's own, after a kill in the middle of a removal: its name may be another one's by now.
+    "is marked for removal",
+    // Asked for again when the owner is back, which has given it to somebody meanwhile.
+    "is running there; choose another address",
   ].join("|"),
 );
 /** Of a connection that is there already; of a start it would be an endpoint left behind. */

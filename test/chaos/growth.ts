@@ -6,7 +6,9 @@ const RSS_GROWTH_MIB = 60;
 const RSS_LOOKS = 3;
 /** Sockets of names and monitors come with containers; what else there is stays. */
 const FDS_PER_SANDBOX = 6;
-const FDS_GROWTH = 12;
+/** An `ip` and a `bridge` that stay open in each of four networks, and one in the host. */
+const FDS_OF_TOOLS = 2 * 9;
+const FDS_GROWTH = 12 + FDS_OF_TOOLS;
 /** Journals grow to a bound before they are written anew. */
 const STATE_GROWTH_KIB = 1024;
 

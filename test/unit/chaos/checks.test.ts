@@ -155,8 +155,8 @@ describe("a daemon's growth", () => {
   });
 
   it("is descriptors beyond those of its containers", () => {
-    assert.deepEqual(growthOf([size(100), size(100, 70, 7)]), []);
-    assert.deepEqual(growthOf([size(100), size(100, 70, 5)]), ["had 50 and has 70 descriptors"]);
+    assert.deepEqual(growthOf([size(100), size(100, 90, 7)]), []);
+    assert.deepEqual(growthOf([size(100), size(100, 90, 5)]), ["had 50 and has 90 descriptors"]);
   });
 });
 
