@@ -32,8 +32,8 @@ export class Consequences {
   }
 
   /**
-   * Calls `act` when what a peer's rows have caused so far is done, or after announceMs. Of too many
-   * that wait the newest is dropped: its sender asks again.
+   * Calls `act` when what a peer's rows have caused so far is done, or after announceMs. Of too
+   * many that wait the newest is dropped: its sender asks again.
    */
   whenDone(peer: PeerId, act: () => void): void {
     const work = this.#work.get(peer);

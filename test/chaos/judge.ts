@@ -36,6 +36,8 @@ const OTHERS_FAULTS: readonly FaultKind[] = [
   ...(["daemon-kill", "daemon-pause", "daemon-stop"] as const),
 ];
 
+/** When libnetwork ends namespaces that nobody uses, and then some. */
+const OLD_SANDBOXES_MS = 90_000;
 /** The grace for the entries of a peer that has an heir, and the full pass that ends them. */
 const FORMER_ENTRIES_MS = 60_000 + 35_000;
 
@@ -133,6 +135,16 @@ export function unexplainedRefusals(
         }),
     )
     .map(({ step, host, text }) => `#${step} refused on ${host} for no reason: ${text}`);
+}
+
+/**
+ * Hosts whose engine was killed lately: it leaves the namespaces of its containers behind for a
+ * minute, with their addresses on docker_gwbridge, and these refuse what comes for the new ones.
+ */
+export function killedEngines(faults: readonly FaultSpan[], nowMs: number): string[] {
+  return faults.flatMap(({ kind, host, toMs }) =>
+    kind === "engine-kill" && host !== null && nowMs - toMs < OLD_SANDBOXES_MS ? [host] : [],
+  );
 }
 
 /** Hosts that came back after their removal not longer ago than so, as others at their address. */

@@ -11,6 +11,7 @@ import { Growth } from "./growth.ts";
 import { healAll } from "./heal.ts";
 import {
   doubles,
+  killedEngines,
   replacedHosts,
   staleAnswers,
   unexplainedLosses,
@@ -108,6 +109,7 @@ class Run {
     const past = {
       names: () => new Set(this.#facts.sightings.map(({ name }) => name)),
       replaced: () => addresses(replacedHosts(faults, world.nowMs, Number.POSITIVE_INFINITY)),
+      killedEngines: () => new Set(killedEngines(faults, world.nowMs)),
       justReplaced: () => addresses(replacedHosts(faults, world.nowMs)),
     };
     const quiet = await quietPoint(world, past, this.#options.boundMs);

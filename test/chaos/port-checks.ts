@@ -7,8 +7,8 @@ export async function portProblems(world: World, host: string): Promise<string[]
   if (published.length === 0) return [];
   const from = world.hosts[(world.hosts.indexOf(host) + 1) % world.hosts.length] ?? host;
   const address = world.mesh.address(host);
-  const script = `for p in "$@"; do
-    (echo "$p $(timeout 3 busybox wget -q -O - http://${address}:$p/ 2>&1 | head -c 200)") & done; wait`;
+  const get = `timeout 3 busybox wget -q -O - http://${address}:$p/ 2>&1 | head -c 200`;
+  const script = `for p in "$@"; do (echo "$p $(${get})") & done; wait`;
   const ports = published.map(({ port }) => String(port));
   const { stdout } = await world.mesh.exec(from, ["sh", "-c", script, "sh", ...ports], 30_000);
   const answers = new Map(

@@ -37,6 +37,8 @@ export interface Past {
   readonly replaced: () => ReadonlySet<string>;
   /** Those of them replaced so lately that rows and entries of the former may still be there. */
   readonly justReplaced: () => ReadonlySet<string>;
+  /** Hosts whose engine was killed so lately that published ports may lead into the past. */
+  readonly killedEngines: () => ReadonlySet<string>;
 }
 
 /** Looks until nothing is wrong, or until the bound and then some. */
@@ -82,7 +84,10 @@ async function lookAtAll(world: World, past: Past, isLate: boolean): Promise<str
     );
     if (problems.length > 0 && !isLate) return problems;
     problems.push(...(await onAll((host) => nameProblems(world, host, truth, past.names()))));
-    problems.push(...(await onAll((host) => portProblems(world, host))));
+    const killed = past.killedEngines();
+    problems.push(
+      ...(await onAll(async (host) => (killed.has(host) ? [] : await portProblems(world, host)))),
+    );
     return problems;
   } catch (error) {
     return [`not to be looked at: ${String(error).split("\n")[0]}`];

@@ -5,6 +5,7 @@ import type { FaultKind } from "../../chaos/action.ts";
 import type { FaultSpan, Sighting } from "../../chaos/facts.ts";
 import {
   doubles,
+  killedEngines,
   replacedHosts,
   staleAnswers,
   unexplainedLosses,
@@ -88,6 +89,14 @@ describe("a replaced host", () => {
     const faults = [fault("rmpeer", "h2", 1000, 20_000), fault("power", "h1", 1000, 20_000)];
     assert.deepEqual(replacedHosts(faults, 100_000), ["h2"]);
     assert.deepEqual(replacedHosts(faults, 116_000), []);
+  });
+});
+
+describe("an engine that was killed", () => {
+  it("leaves its containers' namespaces behind for a while", () => {
+    const faults = [fault("engine-kill", "h2", 1000, 20_000), fault("power", "h1", 1000, 20_000)];
+    assert.deepEqual(killedEngines(faults, 100_000), ["h2"]);
+    assert.deepEqual(killedEngines(faults, 111_000), []);
   });
 });
 

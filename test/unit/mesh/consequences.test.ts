@@ -31,7 +31,7 @@ test("an act waits for all that its own peer has caused, failed or not", async (
   assert.equal(acts.at(-1), "at once", "what is done is forgotten");
 });
 
-test("what takes too long is not waited for, too many do not wait, none after the end", async () => {
+test("what takes too long is not waited for, nor are too many, nor any after the end", async () => {
   const clock = new VirtualClock();
   const consequences = new Consequences(clock);
   let acts = 0;
