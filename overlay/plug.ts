@@ -63,7 +63,8 @@ async function plugThoroughly(
   if (observed.links.has(device)) steps.push({ kind: "link-del", netns, device });
   steps.push({ kind: "host-link-del", device: containerEnd(endpoint.id) });
   const failures = await applyNoted(context, [...steps, ...last]);
-  const failed = failures.find(({ step }) => step.kind === "veth-add") ?? failures[0];
+  // What else failed the full pass that follows tries again and tells; here there is a network.
+  const failed = failures.find(({ step }) => step.kind === "veth-add");
   if (failed === undefined) return;
   throw new TsweaveError(
     "COMMAND_FAILED",
