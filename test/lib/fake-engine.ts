@@ -23,6 +23,25 @@ export interface FakeContainer {
   isUnhealthy?: boolean;
 }
 
+/** A network of ours as an engine lists it. */
+export function dockerNetwork(
+  network: Partial<DockerNetwork> & Pick<DockerNetwork, "id" | "name">,
+): DockerNetwork {
+  return {
+    driver: "tsweave",
+    ipamDriver: "tsweave",
+    internal: false,
+    subnets: [],
+    options: {},
+    labels: {},
+    ipRange: "",
+    gateway: "",
+    auxiliary: [],
+    endpoints: [],
+    ...network,
+  };
+}
+
 export class FakeEngine implements DockerEngine {
   /** `down`: refuses connections. `hung`: never answers. */
   mode: "up" | "down" | "hung" = "up";
@@ -86,19 +105,7 @@ export class FakeEngine implements DockerEngine {
   }
 
   addNetwork(network: Partial<DockerNetwork> & Pick<DockerNetwork, "id" | "name">): void {
-    this.nets.set(network.id, {
-      driver: "tsweave",
-      ipamDriver: "tsweave",
-      internal: false,
-      subnets: [],
-      options: {},
-      labels: {},
-      ipRange: "",
-      gateway: "",
-      auxiliary: [],
-      endpoints: [],
-      ...network,
-    });
+    this.nets.set(network.id, dockerNetwork(network));
   }
 
   list(networkId: string, endpoint: ListedEndpoint): void {

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { NO_CHARTER } from "../../../overlay/charter/charter.ts";
 import { decide, type Situation } from "../../../overlay/charter/decide.ts";
 import type { DockerNetwork } from "../../../overlay/index.ts";
+import { dockerNetwork } from "../../lib/fake-engine.ts";
 import { NetworkWorld, specWith } from "./charter-world.ts";
 import { inWorld } from "./docker-cli.ts";
 
@@ -11,21 +12,7 @@ const RED = "10.50.0.0/16";
 const GREEN = "10.60.0.0/16";
 
 function network(id: string, more: Partial<DockerNetwork> = {}): DockerNetwork {
-  return {
-    id,
-    name: "blue",
-    driver: "tsweave",
-    ipamDriver: "tsweave",
-    internal: false,
-    subnets: [RED],
-    options: {},
-    labels: {},
-    ipRange: "",
-    gateway: "",
-    auxiliary: [],
-    endpoints: [],
-    ...more,
-  };
+  return dockerNetwork({ id, name: "blue", subnets: [RED], ...more });
 }
 
 /** What is decided of networks of which `own` are the mesh's wish and `used` have containers. */
