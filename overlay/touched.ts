@@ -9,7 +9,7 @@ import { entriesInSlices } from "./desired.ts";
 import { by, type EntryTables, remoteInSlices, type Touched } from "./diff-remote.ts";
 import { type LocalEndpoint, type Network, netnsName, type RemoteEndpoint } from "./model.ts";
 import type { ReconcileInput } from "./pass.ts";
-import { type Sliced, whole } from "./slices.ts";
+import { whole } from "./slices.ts";
 import type { Step } from "./state.ts";
 
 /** One address pair whose row appeared, changed or went; give the old and the new pair. */
@@ -20,29 +20,21 @@ export interface RemoteChange {
   readonly mac: string;
 }
 
-/** Changes whose neighbours are looked up in one go. */
-const AT_ONCE = 250;
-
-/** `touchedInSlices` in one go. */
-export function touchedSteps(...input: Parameters<typeof touchedInSlices>): Step[] {
-  return whole(touchedInSlices(...input));
-}
-
 /** Steps for the touched keys of one network; `told` hears which keys they decide on. */
-export function* touchedInSlices(
+export function touchedSteps(
   network: Network,
   changes: readonly RemoteChange[],
   input: ReconcileInput,
   tables: EntryTables,
   told?: (decided: Touched) => void,
-): Sliced<Step[]> {
-  const { only, candidates } = yield* tied(network, changes, input, tables);
+): Step[] {
+  const { only, candidates } = tied(network, changes, input, tables);
   told?.(only);
   const locals = input.locals.filter((endpoint) => endpoint.network === network.name);
   const { ips: localIps, macs: localMacs } = localKeys(network, locals);
-  const remote = yield* entriesInSlices(network, localIps, localMacs, candidates, input.options);
+  const remote = whole(entriesInSlices(network, localIps, localMacs, candidates, input.options));
   const target = { netns: netnsName(network), localIps, localMacs, remote };
-  return yield* remoteInSlices(target, tables, input.keep, only);
+  return whole(remoteInSlices(target, tables, input.keep, only));
 }
 
 /** Steps that make room for a local endpoint: nothing remote may hold its IP or MAC. */
@@ -78,32 +70,28 @@ function localKeys(network: Network, locals: readonly LocalEndpoint[]): Touched 
  * The changed keys with all that rows tie to them, and those rows, some of them twice. Each round
  * looks up the addresses that the last one met first; the rows of the mesh bound them.
  */
-function* tied(
+function tied(
   network: Network,
   changes: readonly RemoteChange[],
   input: ReconcileInput,
   tables: EntryTables,
-): Sliced<{ readonly only: Touched; readonly candidates: readonly RemoteEndpoint[] }> {
+): { readonly only: Touched; readonly candidates: readonly RemoteEndpoint[] } {
   const near = input.near ?? lookThrough(input.remotes);
   const ips = new Set<string>();
   const macs = new Set<string>();
   const candidates: RemoteEndpoint[] = [];
   let met: readonly RemoteChange[] = changes;
   while (met.length > 0) {
-    const next: RemoteEndpoint[] = [];
-    for (let start = 0; start < met.length; start += AT_ONCE) {
-      if (start > 0) yield;
-      const fresh: string[] = [];
-      for (const change of met.slice(start, start + AT_ONCE)) {
-        const ip = keyOf(change.ip);
-        if (meet(ips, ip)) fresh.push(ip);
-        for (const mac of [change.mac, tables.neighbours.get(ip)]) {
-          if (mac !== undefined && meet(macs, mac)) fresh.push(mac);
-        }
+    const fresh: string[] = [];
+    for (const change of met) {
+      const ip = keyOf(change.ip);
+      if (meet(ips, ip)) fresh.push(ip);
+      for (const mac of [change.mac, tables.neighbours.get(ip)]) {
+        if (mac !== undefined && meet(macs, mac)) fresh.push(mac);
       }
-      const found = fresh.length === 0 ? [] : near(fresh);
-      for (const remote of found) if (remote.network === network.name) next.push(remote);
     }
+    const found = fresh.length === 0 ? [] : near(fresh);
+    const next = found.filter((remote) => remote.network === network.name);
     for (const remote of next) candidates.push(remote);
     met = next;
   }

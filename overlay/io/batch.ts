@@ -8,6 +8,7 @@
 import { readBatchErrors, type StepFailure } from "../failures.ts";
 import type { Batch } from "../render.ts";
 import type { Run } from "./exec.ts";
+import { entering } from "./netns.ts";
 import type { ToolSessions } from "./tool-sessions.ts";
 
 const BATCH_TIMEOUT_MS = 60_000;
@@ -30,13 +31,9 @@ export async function runBatch<S>(
   if (batch.tool === "sysctl") return await runSysctl(run, prefix, batch);
   if (batch.tool === "nft") return await runNft(run, prefix, batch);
   const { tool, netns, lines } = batch;
-  if (sessions !== undefined) {
-    const result = await sessions.run({ tool, netns }, lines, BATCH_TIMEOUT_MS);
-    if (result?.hasFailed === false) return [];
-    const failed = result === undefined ? batch : failedPart(batch, result);
-    return await runTool(run, prefix, failed);
-  }
-  return await runTool(run, prefix, batch);
+  const result = await sessions?.run({ tool, netns }, lines, BATCH_TIMEOUT_MS);
+  if (result?.hasFailed === false) return [];
+  return await runTool(run, prefix, result === undefined ? batch : failedPart(batch, result));
 }
 
 /** What is to be tried again: the lines that failed; all, where the tool gave up. */
@@ -55,7 +52,7 @@ async function runTool<S>(
   const { netns } = batch;
   // The tools' -n knows names only.
   const isPath = netns?.startsWith("/") === true;
-  const where = netns === undefined ? prefix : isPath ? ["nsenter", `--net=${netns}`] : [];
+  const where = netns === undefined ? prefix : isPath ? entering(netns) : [];
   const inside = netns === undefined || isPath ? [] : ["-n", netns];
   const argv = [...where, batch.tool, ...inside, "-force", "-batch", "-"];
   const input = `${batch.lines.join("\n")}\n`;
@@ -84,9 +81,8 @@ function cut<S>(batch: Batch<S>, from: number, to?: number): Batch<S> {
 }
 
 /** Words in the host's namespace, or inside the batch's. */
-function entering<S>({ netns }: Batch<S>, prefix: readonly string[]): readonly string[] {
-  if (netns === undefined) return prefix;
-  return ["nsenter", `--net=${netns.startsWith("/") ? netns : `/run/netns/${netns}`}`];
+function before<S>({ netns }: Batch<S>, prefix: readonly string[]): readonly string[] {
+  return netns === undefined ? prefix : entering(netns);
 }
 
 async function runSysctl<S>(
@@ -99,7 +95,7 @@ async function runSysctl<S>(
     const pairs = (batch.lines[index] ?? "").split(" ").map((word) => word.split("="));
     const files = pairs.map(([key = ""]) => `/proc/sys/${key.replaceAll(".", "/")}`);
     const [[, value = "0"] = []] = pairs;
-    const argv = [...entering(batch, prefix), "sh", "-c", SYSCTL_SCRIPT, "sh", value, ...files];
+    const argv = [...before(batch, prefix), "sh", "-c", SYSCTL_SCRIPT, "sh", value, ...files];
     const { exitCode, stderr } = await run(argv, { tolerant: true });
     if (exitCode !== 0) failures.push({ step, error: stderr.split("\n")[0] ?? "failed" });
   }
@@ -114,7 +110,7 @@ async function runNft<S>(
 ): Promise<StepFailure<S>[]> {
   const failures: StepFailure<S>[] = [];
   for (const [index, step] of batch.steps.entries()) {
-    const argv = [...entering(batch, prefix), "nft", "-f", "-"];
+    const argv = [...before(batch, prefix), "nft", "-f", "-"];
     const input = batch.lines[index] ?? "";
     const { exitCode, stderr } = await run(argv, { input, tolerant: true });
     if (exitCode !== 0) failures.push({ step, error: stderr.split("\n")[0] ?? "failed" });

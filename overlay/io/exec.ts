@@ -45,7 +45,7 @@ export function toolEnv(): Record<string, string> {
  * Of every program. Output is bounded by execa: 100 MB, ten times the tables of the largest mesh.
  * Its own clean-up at exit would take the daemon's signals; what runs beside dies with its parent.
  */
-export const COMMON = { reject: false, extendEnv: false, env: toolEnv(), cleanup: false } as const;
+const COMMON = { reject: false, extendEnv: false, env: toolEnv(), cleanup: false } as const;
 
 /**
  * Runs `argv`. Throws `TOOL_MISSING` when the program does not exist, `TIMED_OUT` after
@@ -102,6 +102,31 @@ export function runBeside(argv: readonly string[], take: (bytes: Buffer) => void
   child.stdout.on("data", take);
   const ended = child.then(({ shortMessage }) => shortMessage ?? "ended");
   return { pid: child.pid, kill: () => void child.kill("SIGKILL"), ended };
+}
+
+/** A program that reads what it is given, until it is killed or this process ends. */
+export interface OpenProgram {
+  readonly write: (text: string) => void;
+  readonly kill: () => void;
+  /** Resolves with the exit code, -1 when it was killed. Never rejects. */
+  readonly ended: Promise<number>;
+}
+
+/**
+ * Starts `argv`, which goes on reading; `take` hears all that it prints, errors among it in their
+ * order. A program that does not exist ends with 127, the shell's own code.
+ */
+export function runOpen(argv: readonly string[], take: (bytes: Buffer) => void): OpenProgram {
+  const words = ["-c", 'exec "$@" 2>&1', "sh", ...argv];
+  const child = execa("sh", words, { ...COMMON, stdin: "pipe", stderr: "ignore", buffer: false });
+  // What cannot be written is told by the end of the process.
+  child.stdin.on("error", () => undefined);
+  child.stdout.on("data", take);
+  return {
+    write: (text) => void child.stdin.write(text),
+    kill: () => void child.kill("SIGKILL"),
+    ended: child.then(({ exitCode }) => exitCode ?? -1),
+  };
 }
 
 /** `TOOL_MISSING` with the package that brings the tool. */

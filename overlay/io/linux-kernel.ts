@@ -24,10 +24,10 @@ import {
 } from "../state.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, type Run, run } from "./exec.ts";
-import { inodeOf, type MonitorHint, Monitors } from "./monitor.ts";
+import { type MonitorHint, Monitors } from "./monitor.ts";
+import { entering, inodeOf, netnsPath } from "./netns.ts";
 import { OWN_NETNS, type ToolSessions } from "./tool-sessions.ts";
 
-const NETNS_DIR = "/run/netns";
 const NSFS_MAGIC = 0x6e736673;
 /** A monitor's line about one of those that entries are for. */
 const LOST_DEVICE = new RegExp(`^Deleted \\d+: (${BRIDGE}|${VXLAN}|${DIRECT})\\b`);
@@ -74,15 +74,14 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
     await this.#reclaim(netns);
     const state = await netnsState(netns);
     if (state !== "present") return emptyObservation(netns, state);
-    const inode = await inodeOf(`${NETNS_DIR}/${netns}`);
+    const inode = await inodeOf(netnsPath(netns));
     if (inode !== undefined) this.#monitors.watch(netns, inode);
     const keys = FILTER_KEYS.map((key) => `/proc/sys/${key.replaceAll(".", "/")}`);
     const ipArgv = ["ip", "-n", netns, "-j", "-d", "-force", "-batch", "-"];
-    const enter = ["nsenter", `--net=${NETNS_DIR}/${netns}`];
     const [ip, fdb, filters] = await Promise.all([
       this.#run(ipArgv, { input: `${OBSERVE_LINES.join("\n")}\n`, tolerant: true }),
       this.#run(["bridge", "-n", netns, "-j", "fdb", "show"], { tolerant: true }),
-      this.#run([...enter, "grep", "-H", ".", ...keys], { tolerant: true }),
+      this.#run([...entering(netns), "grep", "-H", ".", ...keys], { tolerant: true }),
     ]);
     const noVxlan = (stderr: string) => /Cannot find device/.test(stderr);
     if (ip.exitCode !== 0 && !noVxlan(ip.stderr)) throw commandFailed(ipArgv, ip);
@@ -101,7 +100,7 @@ export class LinuxKernel implements Kernel<Scope, ObservedNetwork, Step> {
    * container still plugged in: naming it again loses nothing, a new one would cut them off.
    */
   async #reclaim(netns: string): Promise<void> {
-    const inode = await inodeOf(`${NETNS_DIR}/${netns}`);
+    const inode = await inodeOf(netnsPath(netns));
     if (!this.#monitors.strayed(netns, inode)) return;
     const pid = await this.#monitors.holder(netns);
     if (pid !== undefined && (await this.#nameAgain(netns, pid))) return;
@@ -189,7 +188,7 @@ function mayRunBeside(a: Batch, b: Batch): boolean {
 
 async function netnsState(netns: string): Promise<ObservedNetwork["state"]> {
   try {
-    const { type } = await statfs(`${NETNS_DIR}/${netns}`);
+    const { type } = await statfs(netnsPath(netns));
     return type === NSFS_MAGIC ? "present" : "broken";
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return "absent";

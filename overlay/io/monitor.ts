@@ -7,11 +7,10 @@
  * dies with the daemon, also on kill -9 (setpriv --pdeathsig), and is restarted when it dies
  * alone. It pins its namespace, so it is stopped before the namespace is removed.
  */
-
-import { stat } from "node:fs/promises";
 import type { Cancel, Log } from "../../mesh/index.ts";
 import type { Scope } from "../state.ts";
 import { DIES_WITH_US, runBeside } from "./exec.ts";
+import { inodeOf } from "./netns.ts";
 
 /** A line that may mean drift, and where. */
 export interface MonitorHint {
@@ -202,14 +201,5 @@ export class Monitors {
     this.#memberReceivers.clear();
     const watched = new Set([...this.#byNetns.keys(), ...this.#ofMembers.keys()]);
     await Promise.all([...watched].map((netns) => this.unwatch(netns)));
-  }
-}
-
-/** Inode of a namespace's file; undefined when there is none. */
-export async function inodeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).ino;
-  } catch {
-    return undefined; // No such process or name any more: no inode is the answer.
   }
 }

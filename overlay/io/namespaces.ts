@@ -14,6 +14,7 @@ import { parseObservation } from "../observe.ts";
 import { parseRoutes } from "../preflight.ts";
 import { runBatch } from "./batch.ts";
 import { commandFailed, run } from "./exec.ts";
+import { entering } from "./netns.ts";
 import { OWN_NETNS, type ToolSessions } from "./tool-sessions.ts";
 
 const NSFS_MAGIC = 0x6e736673;
@@ -57,7 +58,7 @@ async function cookieAt(path: string): Promise<string> {
   const number = GETSOCKOPT[process.arch];
   if (number === undefined) return "";
   const perl = ["/usr/bin/perl", "-e", COOKIE_PROGRAM, String(number)];
-  const { exitCode, stdout } = await run(["nsenter", `--net=${path}`, ...perl], { tolerant: true });
+  const { exitCode, stdout } = await run([...entering(path), ...perl], { tolerant: true });
   return exitCode === 0 && /^\d{1,20}$/.test(stdout) ? stdout : "";
 }
 
@@ -76,7 +77,7 @@ async function findNamespace(inode: number): Promise<string | undefined> {
 }
 
 async function look(path: string): Promise<NamespaceView> {
-  const enter = ["nsenter", `--net=${path}`];
+  const enter = entering(path);
   // One process: the sockets, then links, addresses and routes.
   const look = ["sh", "-c", 'cat /proc/net/udp && exec "$@"', "sh"];
   const argv = [...enter, ...look, "ip", "-j", "-d", "-force", "-batch", "-"];

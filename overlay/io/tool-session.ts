@@ -6,14 +6,15 @@
  * does not know; both tools complain with the number of its line, print nothing after it, and write
  * all that they have said before. Outputs share one pipe, so that their order is kept.
  */
-import { execa } from "execa";
 import { TsweaveError } from "../../mesh/index.ts";
-import { COMMON, toolMissing } from "./exec.ts";
+import { runOpen, toolMissing } from "./exec.ts";
 
 /** What the tool does not know. */
 const END = "tsweave-end";
 /** A complaint for every entry of the largest mesh. */
-const OUTPUT_BYTES_MAX = 100_000_000;
+const OUTPUT_CHARS_MAX = 100_000_000;
+/** The shell found no such program. */
+const MISSING = 127;
 
 /** What failed of a batch. */
 export interface Complaints {
@@ -25,40 +26,34 @@ export interface Complaints {
 interface Question {
   /** The last line of the answer. */
   readonly end: string;
-  readonly chunks: Buffer[];
-  bytes: number;
+  text: string;
   readonly finish: (failure?: TsweaveError) => void;
 }
 
 export class ToolSession {
   readonly #tool: string;
   readonly #argv: readonly string[];
-  readonly #child;
+  readonly #program;
   readonly #ended: Promise<void>;
   #lines = 0;
   /** Questions wait for the one before. */
   #last: Promise<unknown> = Promise.resolve();
   #asked: Question | undefined;
-  #exit: { readonly code: number; readonly missing: boolean } | undefined;
+  #exitCode: number | undefined;
 
   /** Starts `argv`, which runs `tool` with `-force -batch -`. */
   constructor(tool: string, argv: readonly string[]) {
     this.#tool = tool;
     this.#argv = argv;
-    this.#child = execa("sh", ["-c", 'exec "$@" 2>&1', "sh", ...argv], {
-      ...COMMON,
-      stdin: "pipe",
-      stderr: "ignore",
-      buffer: false,
+    this.#program = runOpen(argv, (chunk) => this.#take(chunk.toString("latin1")));
+    this.#ended = this.#program.ended.then((exitCode) => {
+      this.#exitCode = exitCode;
+      this.#asked?.finish();
     });
-    // What cannot be written is told by the end of the process.
-    this.#child.stdin.on("error", () => undefined);
-    this.#child.stdout.on("data", (chunk: Buffer) => this.#take(chunk));
-    this.#ended = this.#child.then(({ exitCode }) => this.#exited(exitCode ?? -1));
   }
 
   get isOpen(): boolean {
-    return this.#exit === undefined;
+    return this.#exitCode === undefined;
   }
 
   /**
@@ -73,15 +68,14 @@ export class ToolSession {
 
   /** Ends it and waits until it is gone. Idempotent. */
   async close(): Promise<void> {
-    this.#child.kill("SIGKILL");
+    this.#program.kill();
     await this.#ended;
   }
 
   async #run(lines: readonly string[], timeoutMs: number): Promise<Complaints> {
     const skipped = this.#lines;
     this.#lines += lines.length + 1;
-    const chunks: Buffer[] = [];
-    const answered = new Promise<void>((resolve, reject) => {
+    const answer = await new Promise<string>((resolve, reject) => {
       const deadline = setTimeout(() => {
         const late = `${this.#argv.join(" ")} did not answer within ${timeoutMs} ms`;
         finish(new TsweaveError("TIMED_OUT", late));
@@ -89,21 +83,20 @@ export class ToolSession {
       const finish = (failure?: TsweaveError) => {
         clearTimeout(deadline);
         this.#asked = undefined;
-        if (failure === undefined) return resolve();
-        this.#child.kill("SIGKILL");
+        if (failure === undefined) return resolve(asked.text);
+        this.#program.kill();
         reject(failure);
       };
-      const end = `Command failed -:${this.#lines}\n`;
-      this.#asked = { end, chunks, bytes: 0, finish };
-      if (this.#exit !== undefined) finish();
-      else this.#child.stdin.write(`${lines.join("\n")}\n${END}\n`);
+      const asked: Question = { end: `Command failed -:${this.#lines}\n`, text: "", finish };
+      this.#asked = asked;
+      if (this.isOpen) this.#program.write(`${lines.join("\n")}\n${END}\n`);
+      else finish();
     });
-    await answered;
-    return this.#answer(Buffer.concat(chunks).toString("utf8"), skipped);
+    return this.#answer(answer, skipped);
   }
 
   #answer(text: string, skipped: number): Complaints {
-    if (this.#exit?.missing === true) throw toolMissing(this.#tool);
+    if (this.#exitCode === MISSING) throw toolMissing(this.#tool);
     const isComplaint = (line: string) => line !== "" && !line.startsWith(`Object "${END}"`);
     const lines = text.split("\n").filter(isComplaint);
     if (this.isOpen) lines.pop();
@@ -111,34 +104,18 @@ export class ToolSession {
     return { stderr, hasFailed: !this.isOpen || lines.length > 0 };
   }
 
-  #take(chunk: Buffer): void {
+  #take(text: string): void {
     const asked = this.#asked;
     if (asked === undefined) return;
-    asked.chunks.push(chunk);
-    asked.bytes += chunk.length;
-    if (asked.bytes > OUTPUT_BYTES_MAX) {
-      const text = `${this.#argv.join(" ")} prints more than ${OUTPUT_BYTES_MAX} bytes`;
-      asked.finish(new TsweaveError("COMMAND_FAILED", text));
-    } else if (endsWith(asked.chunks, asked.end)) asked.finish();
-  }
-
-  #exited(code: number): void {
-    // The shell's own: it found no such program.
-    this.#exit = { code, missing: code === 127 };
-    this.#asked?.finish();
+    asked.text += text;
+    if (asked.text.length > OUTPUT_CHARS_MAX) {
+      const much = `${this.#argv.join(" ")} prints more than ${OUTPUT_CHARS_MAX} characters`;
+      asked.finish(new TsweaveError("COMMAND_FAILED", much));
+    } else if (asked.text.endsWith(asked.end)) asked.finish();
   }
 }
 
 function renumbered(line: string, skipped: number): string {
   const number = /^Command failed -:(\d+)$/.exec(line)?.[1];
   return number === undefined ? line : `Command failed -:${Number(number) - skipped}`;
-}
-
-/** Looks at the last pieces only. */
-function endsWith(chunks: readonly Buffer[], end: string): boolean {
-  let tail = Buffer.alloc(0);
-  for (let at = chunks.length - 1; at >= 0 && tail.length < end.length; at--) {
-    tail = Buffer.concat([chunks[at] as Buffer, tail]);
-  }
-  return tail.subarray(-end.length).toString("latin1") === end;
 }

@@ -8,10 +8,9 @@
  * host's may be, and it is ended after some.
  */
 import type { Cancel, Clock } from "../../mesh/index.ts";
-import { inodeOf } from "./monitor.ts";
+import { entering, inodeOf, netnsPath } from "./netns.ts";
 import { type Complaints, ToolSession } from "./tool-session.ts";
 
-const NETNS_DIR = "/run/netns";
 const IDLE_MS = 30_000;
 /** The least recently used one goes for another. */
 const OPEN_MAX = 16;
@@ -71,9 +70,8 @@ export class ToolSessions {
     const { tool, netns } = place;
     const named = lines.flatMap((line) => NAMESPACE.exec(line)?.[1] ?? []);
     if (named.some((name) => name !== this.#hostNetns)) return undefined;
-    const path = netns === undefined ? undefined : `${NETNS_DIR}/${netns}`;
-    const inode = path === undefined ? undefined : await inodeOf(path);
-    if (path !== undefined && inode === undefined) return undefined;
+    const inode = netns === undefined ? undefined : await inodeOf(netnsPath(netns));
+    if (netns !== undefined && inode === undefined) return undefined;
     if (this.#closed) return undefined;
     const key = `${tool} ${netns ?? ""}`;
     const open = this.#at(key, place, inode);
@@ -108,7 +106,7 @@ export class ToolSessions {
     void this.#end(key);
     const oldest = this.#open.keys().next();
     if (this.#open.size >= OPEN_MAX && !oldest.done) void this.#end(oldest.value);
-    const enter = netns === undefined ? this.#prefix : ["nsenter", `--net=${NETNS_DIR}/${netns}`];
+    const enter = netns === undefined ? this.#prefix : entering(netns);
     const session = new ToolSession(tool, [...enter, tool, "-force", "-batch", "-"]);
     const open = { session, netns, inode, namespaces: 0, cancelIdle: this.#whenIdle(key) };
     this.#open.set(key, open);
